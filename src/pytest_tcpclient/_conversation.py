@@ -1,0 +1,344 @@
+"""The rules: one script played against one client.
+
+Laws:
+
+1. Everything that decides whether a connection passes or fails is in this file.
+2. It does not know that there is a network: no await, no clock, no socket. Bytes, EOF,
+   a reset and the passing of time are inputs, each a method.
+3. What the client does wrong is a value, never an exception: ``failure``.
+4. No cut of the input changes the verdict.
+
+The driver feeds what happened and asks :meth:`Conversation.next_action` what to do,
+again and again. ``stage`` changes whenever another limit begins to run, ``limit`` is
+that limit; the driver keeps the time and says :meth:`Conversation.time_out`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from itertools import islice
+from typing import Any
+
+from ._errors import ScriptError
+from ._failure import (
+    Differs,
+    Ended,
+    ExtraConnection,
+    Failure,
+    LeftBytes,
+    LeftOpen,
+    NotADisconnect,
+    NotSent,
+    Problem,
+    ScriptView,
+    SendStalled,
+    Standing,
+    TimedOut,
+    WasReset,
+)
+from ._matchers import Matched, NeedData
+from ._script import Handle
+from ._steps import (
+    Action,
+    Disconnect,
+    Expect,
+    ExpectConnect,
+    ExpectDisconnect,
+    ExpectEnd,
+    Limited,
+    Send,
+    Step,
+)
+
+#: How many steps on either side of the failed one a failure keeps.
+STEPS_SHOWN = 10
+
+#: Bytes that no step expects are received up to this many; then the client has to wait.
+#: As much as a kernel commonly holds for a connection that nobody reads.
+UNEXPECTED_LIMIT = 1024 * 1024
+
+#: How much of a wrong answer is received for the report, after the first wrong byte.
+REPORTED_LIMIT = 64 * 1024
+
+
+class Signal(enum.Enum):
+    """What there is to do when it is not an action."""
+
+    RECEIVE = "wait for the client"
+    IDLE = "wait for the client, or for the next step to be declared"
+    CLOSE = "the client has closed: finish sending too, then perform()"
+    CONCLUDE = "receive what is there already, for the report; then conclude()"
+    DONE = "nothing any more"
+
+
+class Conversation:
+    """One script meeting one client.
+
+    :param number: the number of the connection, from 1.
+    :param patience: seconds for which bytes that no step expects are kept before they
+        are a failure; ``None`` if they never are.
+    """
+
+    def __init__(self, number: int, server: str = "", patience: float | None = None) -> None:
+        self.number = number
+        self.stage = 0
+        self.failure: Failure | None = None
+        self.connected = False
+        self.eof = False
+        self.reset = False
+        self._server = server
+        self._patience = patience
+        self._pending: deque[Handle[Any]] = deque()
+        self._done: deque[Step] = deque(maxlen=STEPS_SHOWN)
+        self._done_count = 0
+        self._buffer = bytearray()
+        self._taken = 0
+        self._accepted = 0
+        self._disconnected = False
+        self._closing = False
+        self._wrong = False
+
+    # What is asked
+
+    @property
+    def current(self) -> Step | None:
+        """The step that the connection is busy with."""
+        if self._pending and not self._held:
+            return self._pending[0]._step
+        return None
+
+    @property
+    def last(self) -> Handle[Any] | None:
+        """The last step of those that are still to be done."""
+        return self._pending[-1] if self._pending else None
+
+    @property
+    def limit(self) -> float | None:
+        """How many seconds the present stage may last; ``None`` if it has no limit."""
+        if self.failure or self._wrong:
+            return None
+        step = self.current
+        if isinstance(step, Limited):
+            return step.limit
+        return self._patience if self._buffer and not self._pending else None
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more should be received for now: nobody waits for it."""
+        if self._wrong:
+            return len(self._buffer) >= REPORTED_LIMIT
+        return len(self._buffer) >= UNEXPECTED_LIMIT and not isinstance(self.current, Expect)
+
+    @property
+    def _held(self) -> bool:
+        """Whether the next step has to wait for a step of another connection."""
+        after = self._pending[0]._after
+        return after is not None and not after.done
+
+    # What the test declares
+
+    def add(self, handle: Handle[Any]) -> None:
+        """Take one more step into the script.
+
+        :raises ScriptError: if the step cannot follow those before it.
+        """
+        __tracebackhide__ = True
+        step = handle._step
+        if isinstance(step, Send | Disconnect):
+            if self._disconnected:
+                raise ScriptError(f"{step.word}() cannot follow disconnect() on one connection")
+            self._disconnected = isinstance(step, Disconnect)
+        if not self._pending:
+            self.stage += 1
+        self._pending.append(handle)
+
+    def release(self) -> None:
+        """The step of another connection that held this one up has been done."""
+        self.stage += 1
+
+    # What happened
+
+    def connect(self) -> None:
+        """The client has connected."""
+        self.connected = True
+
+    def receive_data(self, data: bytes) -> None:
+        """The client has sent these bytes."""
+        if not self._buffer and not self._pending:
+            self.stage += 1
+        self._buffer += data
+
+    def receive_eof(self) -> None:
+        """The client has finished sending."""
+        self.eof = True
+
+    def receive_reset(self) -> None:
+        """The client has aborted the connection."""
+        self.reset = True
+
+    def accept(self, size: int) -> None:
+        """The client has taken ``size`` bytes more of what is being sent."""
+        self._accepted += size
+        self.stage += 1
+
+    def perform(self) -> None:
+        """The action that :meth:`next_action` named has been performed."""
+        if self._closing:
+            self._closing = False
+        elif self.failure is None:
+            self._advance(None)
+
+    def refuse(self) -> None:
+        """The action that :meth:`next_action` named could not be performed any more."""
+        if self._closing:
+            self._closing = False  # There is nobody left to tell.
+            return
+        if self.failure is not None:
+            return
+        step = self.current
+        # Known to be closed: that is what was wrong. Otherwise a reset came first.
+        if self.eof and isinstance(step, Send):
+            self._fail(NotSent(step.data))
+        else:
+            self._fail(WasReset())
+
+    def time_out(self) -> None:
+        """The present stage has lasted longer than its ``limit``."""
+        step = self.current
+        if isinstance(step, Expect):
+            self._fail(TimedOut(step.matcher.so_far(self._buffer, self._taken)))
+        elif isinstance(step, Send):
+            self._fail(SendStalled(self._accepted, len(step.data)))
+        elif isinstance(step, ExpectEnd):
+            self._fail(LeftOpen())
+        elif step is not None:
+            self._fail(TimedOut(b""))
+        else:
+            self._fail(LeftBytes(bytes(self._buffer), at_end=False))
+
+    def standing(self) -> Standing | None:
+        """Where the script stands, if it waits for something."""
+        step = self.current
+        if step is None:
+            return None
+        taken = step.matcher.so_far(self._buffer, self._taken) if isinstance(step, Expect) else b""
+        return Standing(self._server, step, taken)
+
+    def meet_another(self, number: int) -> None:
+        """The client has opened another connection, and no step is waiting for it."""
+        self._fail(ExtraConnection(number, self.current, scripted=True))
+
+    # What to do next
+
+    def next_action(self) -> Action | Signal:
+        """Judge what has arrived, as far as that goes, and say what to do next."""
+        while self.failure is None and not self._wrong:
+            if self._closing:
+                return Signal.CLOSE
+            if not self._pending or self._held:
+                return Signal.IDLE
+            step = self._pending[0]._step
+            if isinstance(step, Send | Disconnect):
+                return step
+            if not self._judge(step):
+                return Signal.RECEIVE
+        return Signal.DONE if self.failure else Signal.CONCLUDE
+
+    def conclude(self) -> None:
+        """All that the report can show of a wrong answer is here: make it the failure."""
+        if self.failure is not None:
+            return
+        step = self.current
+        received = bytes(self._buffer)
+        if isinstance(step, Expect):
+            difference = step.matcher.match(self._buffer, self._taken)
+            assert not isinstance(difference, Matched | NeedData)
+            self._fail(Differs(difference, step.matcher.so_far(self._buffer, self._taken)))
+        elif isinstance(step, ExpectEnd):
+            self._fail(LeftBytes(received, at_end=True))
+        else:
+            self._fail(NotADisconnect(received))
+
+    def abandon(self) -> bool:
+        """Drop the steps that are not done. Return whether there were any."""
+        unfinished = bool(self._pending)
+        self._pending.clear()
+        return unfinished
+
+    # The rules of the single steps
+
+    def _judge(self, step: Step) -> bool:
+        """Judge an expectation by what has happened. Return whether there is a verdict."""
+        if isinstance(step, Expect):
+            return self._judge_data(step)
+        if isinstance(step, ExpectConnect):
+            came_true = self.connected
+        elif isinstance(step, ExpectEnd):
+            self._wrong = step.unexpected and bool(self._buffer)
+            came_true = not step.left_open or self.eof or self.reset
+        else:
+            self._wrong = bool(self._buffer)
+            if self.reset and not self._wrong:
+                self._fail(WasReset())
+            came_true = self._closing = self.eof and not self.reset
+        if self._wrong or self.failure:
+            return True
+        if came_true:
+            self._advance(None)
+        return came_true
+
+    def _judge_data(self, step: Expect) -> bool:
+        outcome = step.matcher.match(self._buffer, self._taken)
+        if isinstance(outcome, Matched):
+            del self._buffer[: outcome.size]
+            self._taken = 0
+            self._advance(outcome.value)
+        elif not isinstance(outcome, NeedData):
+            self._wrong = True
+        elif self.eof or self.reset:
+            self._end(step)
+        else:
+            del self._buffer[: outcome.taken]
+            self._taken += outcome.taken
+            return False
+        return True
+
+    def _end(self, step: Expect) -> None:
+        """The connection ended in the middle of what was expected."""
+        matcher = step.matcher
+        self._fail(
+            Ended(
+                matcher.so_far(self._buffer, self._taken),
+                matcher.missing(self._buffer, self._taken),
+                self.reset,
+            )
+        )
+
+    def _advance(self, received: object) -> None:
+        handle = self._pending.popleft()
+        self._done.append(handle._step)
+        self._done_count += 1
+        self._accepted = 0
+        self.stage += 1
+        handle._complete(received)
+
+    def _fail(self, problem: Problem) -> None:
+        self.stage += 1
+        step = self.current
+        ahead = islice(self._pending, 1 if step else 0, None)
+        steps = [handle._step for handle in ahead if not isinstance(handle._step, ExpectEnd)]
+        self.failure = Failure(
+            problem,
+            step,
+            ScriptView(
+                done=tuple(self._done),
+                ahead=tuple(steps[:STEPS_SHOWN]),
+                done_before=self._done_count - len(self._done),
+                ahead_after=max(0, len(steps) - STEPS_SHOWN),
+            ),
+            self.number,
+            self._server,
+        )
+        # A failure ends the script: what was to come is dropped, and what it received.
+        self._pending.clear()

@@ -1,0 +1,208 @@
+"""Carries what happens between one stream and one conversation.
+
+Law: nothing but cancellation leaves a background task. What goes wrong with the stream is
+told to the conversation, which knows what it means.
+
+Speed: one task receives, and performs the actions that follow from what it received, so
+that a round trip costs no task switch of ours. Another one is started only for an action
+that is declared while the first one waits for the client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
+from anyio.abc import SocketStream
+
+from . import _transport
+from ._conversation import Conversation, Signal
+from ._failure import Failure
+from ._host import Host
+from ._steps import Action, Disconnect, Send
+from ._transcript import Event, Transcript, What
+
+#: How much is given to the event loop at once: what it accepts of that is progress.
+CHUNK = 64 * 1024
+
+#: Seconds for which the rest of a wrong answer is received, for the report.
+REST = 0.004
+
+_GONE = (BrokenResourceError, ClosedResourceError, OSError)
+
+
+class Engine:
+    """Plays one conversation on one stream, as soon as there is one."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        host: Host,
+        transcript: Transcript,
+        on_failure: Callable[[Failure], None],
+    ) -> None:
+        self.conversation = conversation
+        self.received = 0
+        self._host = host
+        self._transcript = transcript
+        self._on_failure = on_failure
+        self._stream: SocketStream | None = None
+        self._stage = -1
+        self._since = 0.0
+        self._expiring = -1
+        self._acting = False
+        self._reading = False
+        self._concluding = False
+        self._reported = False
+        self._abandoned = False
+
+    def attach(self, stream: SocketStream) -> None:
+        """The client has connected."""
+        self._stream = stream
+        self._note(What.CONNECTED)
+        self.conversation.connect()
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Something is new for the conversation: see what it means, and act on it."""
+        if self._acting:
+            return  # It will be seen when the action is done.
+        action = self._next()
+        if isinstance(action, Send | Disconnect) or action is Signal.CLOSE:
+            self._acting = True
+            self._host.start_soon(self._act)
+        else:
+            self._wait(action)
+
+    def release(self) -> None:
+        """The step of another connection that held this one up has been done."""
+        self.conversation.release()
+        self.go_on()
+
+    def look_at(self, now: float) -> float:
+        """Deal with a limit that has passed. Return when to look again."""
+        limit = self.conversation.limit
+        if limit is None:
+            return float("inf")
+        if self._stage != self.conversation.stage:
+            self._stage, self._since = self.conversation.stage, now
+        due = self._since + limit
+        if due <= now and self._expiring != self._stage:
+            self._expiring = self._stage
+            self._host.start_soon(self._expire, self._stage)
+        return due if due > now else float("inf")
+
+    async def reset(self) -> None:
+        """Abort the connection, so that the client wakes up."""
+        self._abandoned = True
+        if self._stream is not None:
+            self._note(What.SERVER_RESET)
+            await _transport.reset(self._stream)
+
+    async def close(self) -> None:
+        """The test is over: let go of the socket."""
+        self._abandoned = True
+        if self._stream is not None:
+            await _transport.close(self._stream)
+
+    def _next(self) -> Action | Signal:
+        """Ask the conversation, keep its time, and report its failure."""
+        conversation = self.conversation
+        action = conversation.next_action()
+        if self._stage != conversation.stage:
+            self._stage, self._since = conversation.stage, self._host.now()
+        if conversation.failure is not None and not self._reported:
+            self._reported = True
+            self._on_failure(conversation.failure)
+        return action
+
+    def _wait(self, signal: Action | Signal) -> None:
+        """See to it that somebody waits for the client."""
+        conversation = self.conversation
+        if signal is Signal.CONCLUDE and not self._concluding:
+            self._concluding = True
+            self._host.start_soon(self._conclude)
+        if (
+            self._stream is not None
+            and not self._reading
+            and not self._abandoned
+            and not conversation.full
+            and not (conversation.eof or conversation.reset or conversation.failure)
+        ):
+            self._reading = True
+            self._host.start_soon(self._read, self._stream)
+
+    async def _read(self, stream: SocketStream) -> None:
+        conversation = self.conversation
+        receive = stream.receive
+        try:
+            while conversation.failure is None and not conversation.full:
+                data = await receive()
+                self.received += len(data)
+                self._note(What.RECEIVED, data)
+                conversation.receive_data(data)
+                if not self._acting:
+                    self._acting = True
+                    await self._act()
+        except EndOfStream:
+            self._note(What.CLIENT_EOF)
+            conversation.receive_eof()
+        except _GONE:
+            if not self._abandoned:
+                self._note(What.CLIENT_RESET)
+                conversation.receive_reset()
+        finally:
+            self._reading = False
+        if not self._abandoned:
+            self.received += 1  # The end is progress too.
+            self.go_on()
+
+    async def _act(self) -> None:
+        """Perform one action after the other, until the client has to do something."""
+        stream = self._stream
+        assert stream is not None
+        try:
+            action = self._next()
+            while not isinstance(action, Signal) or action is Signal.CLOSE:
+                try:
+                    await self._perform(stream, action)
+                except _GONE:
+                    self.conversation.refuse()
+                else:
+                    self.conversation.perform()
+                action = self._next()
+        finally:
+            self._acting = False
+        self._wait(action)
+
+    async def _perform(self, stream: SocketStream, action: Action | Signal) -> None:
+        if isinstance(action, Send):
+            data = action.data
+            if len(data) <= CHUNK:
+                await stream.send(data)
+                self._note(What.SENT, data)
+                return
+            for start in range(0, len(data), CHUNK):
+                chunk = data[start : start + CHUNK]
+                await stream.send(chunk)
+                self._note(What.SENT, chunk)
+                self.conversation.accept(len(chunk))
+                self._stage, self._since = self.conversation.stage, self._host.now()
+        else:
+            self._note(What.SERVER_EOF)
+            await stream.send_eof()
+
+    async def _conclude(self) -> None:
+        await self._host.pause(REST)
+        self.conversation.conclude()
+        self._next()
+
+    async def _expire(self, stage: int) -> None:
+        """A limit has passed: read what has arrived before anything is declared."""
+        await self._host.settle(lambda: self.received)
+        if self.conversation.stage == stage:
+            self.conversation.time_out()
+            self._next()
+
+    def _note(self, what: What, data: bytes = b"") -> None:
+        self._transcript.add(Event(self._host.time(), self.conversation.number, what, data))

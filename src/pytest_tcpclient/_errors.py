@@ -1,0 +1,29 @@
+"""The exception classes. This module imports nothing of the package."""
+
+from __future__ import annotations
+
+
+class ScriptMismatch(AssertionError):
+    """The client departed from the script.
+
+    ``str(error)`` is the whole explanation; its first line says what happened.
+    ``error.failure`` is the :class:`~pytest_tcpclient.Failure` that was explained.
+    Inside pytest the exception is a ``pytest.fail.Exception`` as well, so that
+    ``pytest.raises(pytest.fail.Exception)`` catches it.
+    """
+
+    def __init__(self, message: str, failure: object = None) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions are rebuilt from `args`, which would lose the failure.
+        return type(self), (str(self), self.failure)
+
+
+class ScriptError(RuntimeError):
+    """The script cannot be played as it is written: the test is at fault, not the client.
+
+    Raised at the line that made the mistake: a step declared on a stopped server, a
+    ``send_bytes()`` after a ``disconnect()``, ``handle.received`` before its time.
+    """

@@ -1,0 +1,168 @@
+"""The first thing that went wrong, as data. ``_report`` turns it into text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ._framings import Incomplete
+from ._matchers import Mismatch, Oversized
+from ._steps import Send, Step
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """The current step did not come true within its limit; ``received`` had come."""
+
+    received: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Differs:
+    """The client sent something else. ``received`` is all that came, from the first
+    byte of the expectation to the last that was there."""
+
+    difference: Mismatch | Oversized
+    received: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The connection ended before the expectation came true."""
+
+    received: bytes
+    missing: Incomplete | None
+    reset: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NotADisconnect:
+    """Bytes came instead of the end of the connection."""
+
+    received: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WasReset:
+    """The client aborted the connection instead of closing it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendStalled:
+    """The client did not read: ``accepted`` of ``total`` bytes left the server."""
+
+    accepted: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The client had closed the connection when these bytes were to be sent."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraConnection:
+    """The client opened a connection that no ``expect_connect()`` is waiting for.
+
+    ``waiting`` is the step at which another connection of the server was then;
+    ``scripted`` says whether there is any ``expect_connect()`` at all.
+    """
+
+    number: int
+    waiting: Step | Send | None
+    scripted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBytes:
+    """The client sent bytes that no step expected."""
+
+    received: bytes
+    at_end: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOpen:
+    """The client did not close the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoConnect:
+    """A step was declared before any ``expect_connect()``."""
+
+
+@dataclass(frozen=True, slots=True)
+class NobodyThere:
+    """``expect_disconnect()``, and no client ever connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The server itself could not go on."""
+
+    reason: str
+
+
+Problem = (
+    TimedOut
+    | Differs
+    | Ended
+    | NotADisconnect
+    | WasReset
+    | SendStalled
+    | NotSent
+    | ExtraConnection
+    | LeftBytes
+    | LeftOpen
+    | NoConnect
+    | NobodyThere
+    | Broken
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptView:
+    """The part of a script that a reader of a failure needs.
+
+    ``done`` are the last steps that came true and ``ahead`` the next ones that were
+    not reached; ``done_before`` and ``ahead_after`` count those left out.
+    """
+
+    done: tuple[Step, ...] = ()
+    ahead: tuple[Step, ...] = ()
+    done_before: int = 0
+    ahead_after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong, at which step, on which connection.
+
+    :ivar problem: one of the classes of this module.
+    :ivar step: the step that failed; ``None`` if the failure is about no step.
+    :ivar script: the steps around it.
+    :ivar connection: the number of the connection, from 1, in the order in which the
+        client opened them; ``None`` if it is about none.
+    :ivar server: the name or the address of the server.
+    """
+
+    problem: Problem
+    step: Step | None = None
+    script: ScriptView = ScriptView()
+    connection: int | None = None
+    server: str = ""
+
+    @property
+    def only_the_end(self) -> bool:
+        """Whether all that is wrong is that the connection ended."""
+        return isinstance(self.problem, Ended | WasReset | NotSent)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a script stood: its current step, and what had come for it."""
+
+    server: str
+    step: Step
+    received: bytes

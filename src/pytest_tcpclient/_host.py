@@ -1,0 +1,153 @@
+"""The background task in which the servers of one test live, and their clock.
+
+The task is started by the fixture and is nobody's child: a task group that spanned the
+``yield`` of a fixture could not be cancelled (under anyio's plugin a trio run hangs, an
+asyncio run dies), and pytest-asyncio sets up and tears down in different tasks.
+
+Law: nothing but cancellation leaves a background task.
+
+Patience: time in which the event loop was blocked does not count. One ticker notes how
+late it was woken, and the clock of the deadlines stands still for that long. The ticker
+is also the only one that looks at deadlines: a cancel scope for each step costs a fifth
+of a round trip and more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import TaskGroup
+
+#: Seconds between two looks at the deadlines, at the most.
+TICK = 0.05
+
+#: What the kernel holds already is seen, received and judged within this many turns of
+#: the event loop (to accept a connection takes asyncio about five).
+TURNS = 10
+
+#: What has arrived is waited for during this many turns at the most.
+MOST_TURNS = 1000
+
+
+class Watched(Protocol):
+    """Something that has deadlines."""
+
+    def look_at(self, now: float) -> float:
+        """Deal with what is due. Return when to look again."""
+
+
+class Host:
+    """One background task, its task group and its clock."""
+
+    def __init__(self) -> None:
+        trio = sys.modules.get("trio")
+        self._trio = trio if trio is not None and trio.lowlevel.in_trio_run() else None
+        self._watched: list[Watched] = []
+        self._later: list[tuple[Callable[..., Awaitable[Any]], tuple[Any, ...]]] = []
+        self._lost = 0.0
+        self._ready = anyio.Event()
+        self._stopped = anyio.Event()
+        self._tasks: TaskGroup
+        if self._trio is None:
+            self._loop = asyncio.get_running_loop()
+            self._time = self._loop.time
+            self._mock_clock = False
+        else:
+            clock = self._trio.lowlevel.current_clock()
+            self._token = self._trio.lowlevel.current_trio_token()
+            self._time = clock.current_time
+            self._mock_clock = hasattr(clock, "jump")
+
+    async def start(self) -> None:
+        """Start the task, in the event loop of the caller."""
+        if self._trio is None:
+            # asyncio keeps only a weak reference to a task.
+            self._task = self._loop.create_task(self._run(), name="pytest-tcpclient")
+        else:
+            self._trio.lowlevel.spawn_system_task(self._run, name="pytest-tcpclient")
+        await self._ready.wait()
+
+    async def stop(self) -> None:
+        """End everything that runs in the task, and the task."""
+        with anyio.CancelScope(shield=True):
+            self._tasks.cancel_scope.cancel()
+            await self._stopped.wait()
+
+    def watch(self, watched: Watched) -> None:
+        """Look at its deadlines from now on."""
+        self._watched.append(watched)
+
+    def is_here(self) -> bool:
+        """Whether the caller runs in the event loop of the host."""
+        if self._trio is None:
+            return asyncio._get_running_loop() is self._loop
+        return bool(
+            self._trio.lowlevel.in_trio_run()
+            and self._trio.lowlevel.current_trio_token() is self._token
+        )
+
+    def start_soon(self, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        """Run a function in the background.
+
+        The steps of a test may be declared where no loop runs, in a sync fixture: then it
+        is started by the next tick.
+        """
+        if self.is_here():
+            self._tasks.start_soon(function, *args)
+        else:
+            self._later.append((function, args))
+
+    def now(self) -> float:
+        """Seconds, without those in which the event loop was blocked."""
+        return self._time() - self._lost
+
+    def time(self) -> float:
+        """Seconds, on the clock of the event loop."""
+        return self._time()
+
+    async def pause(self, seconds: float) -> None:
+        """Let others run for so long. A clock that a test moves by hand is not slept on."""
+        if self._mock_clock:
+            from trio.testing import wait_all_tasks_blocked
+
+            await wait_all_tasks_blocked(seconds / 10)
+        else:
+            await anyio.sleep(seconds)
+
+    async def settle(self, progress: Callable[[], int]) -> None:
+        """Let everything that has arrived already be received and judged."""
+        seen = -1
+        turns = 0
+        while turns < MOST_TURNS and progress() != seen:
+            seen = progress()
+            for _ in range(TURNS):
+                await anyio.lowlevel.checkpoint()
+            turns += TURNS
+
+    async def _run(self) -> None:
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                self._ready.set()
+                await self._tick()
+        finally:
+            self._stopped.set()
+
+    async def _tick(self) -> None:
+        due = self._time() + TICK
+        while True:
+            await anyio.sleep(max(0.0, due - self._time()))
+            now = self._time()
+            if not self._mock_clock:
+                self._lost += max(0.0, now - due)
+            later, self._later = self._later, []
+            for function, args in later:
+                self._tasks.start_soon(function, *args)
+            patient = now - self._lost
+            again = min((each.look_at(patient) for each in self._watched), default=patient + TICK)
+            # Not at once again, however near the next deadline is.
+            due = now + min(TICK, max(0.001, again - patient))

@@ -1,0 +1,131 @@
+"""Matchers decide about the bytes received so far. No I/O.
+
+Rules:
+
+1. A matcher has no state. What it has judged already is told to it again as
+   ``taken``, so that a large expectation is compared piece by piece, in place.
+2. A matcher returns the difference, not a boolean: the report cannot disagree with
+   the decision.
+3. A matcher names what it wanted (``noun`` and ``expected``). Sentences are made in
+   ``_report``.
+4. The verdict depends on the bytes alone, never on how they were cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from ._framings import Decoded, Framing, Incomplete, TooLong
+
+
+class Matched(NamedTuple):
+    """Satisfied. ``size`` bytes of the buffer belong to it; ``value`` is what it got."""
+
+    size: int
+    value: object
+
+
+class NeedData(NamedTuple):
+    """Neither yet. The first ``taken`` bytes of the buffer need not be seen again."""
+
+    taken: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """Cannot be satisfied any more: ``actual`` came where ``expected`` should have."""
+
+    expected: object
+    actual: object
+
+
+@dataclass(frozen=True, slots=True)
+class Oversized:
+    """Cannot be judged: the message says that it is longer than its limit."""
+
+    size: int
+    limit: int
+    prefix: bytes
+
+
+Outcome = Matched | NeedData | Mismatch | Oversized
+
+
+class Matcher(Protocol):
+    """Decides about the bytes received so far."""
+
+    @property
+    def noun(self) -> str:
+        """What kind of thing is wanted, ``""`` for plain bytes."""
+
+    @property
+    def expected(self) -> object:
+        """The thing that is wanted."""
+
+    def match(self, buffer: bytearray, taken: int) -> Outcome:
+        """Judge the buffer, after ``taken`` bytes that were judged and removed before."""
+
+    def so_far(self, buffer: bytearray, taken: int) -> bytes:
+        """All that has arrived for this expectation, the taken bytes included."""
+
+    def missing(self, buffer: bytearray, taken: int) -> Incomplete | None:
+        """How far the current message has come, where that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exactly:
+    """Exactly these bytes come next. Wrong from the first wrong byte on."""
+
+    expected: bytes
+
+    @property
+    def noun(self) -> str:
+        return ""
+
+    def match(self, buffer: bytearray, taken: int) -> Outcome:
+        expected = self.expected
+        rest = len(expected) - taken
+        have = len(buffer)
+        if have >= rest:
+            if buffer.startswith(expected[taken:]):
+                return Matched(rest, expected)
+        elif expected.startswith(buffer, taken):
+            return NeedData(have)
+        return Mismatch(expected, expected[:taken] + bytes(buffer[:rest]))
+
+    def so_far(self, buffer: bytearray, taken: int) -> bytes:
+        # What was taken matched: it need not have been kept.
+        return self.expected[:taken] + bytes(buffer)
+
+    def missing(self, buffer: bytearray, taken: int) -> Incomplete | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message with this payload comes next. Judged when it is complete."""
+
+    expected: bytes
+    framing: Framing
+
+    @property
+    def noun(self) -> str:
+        return "frame"
+
+    def match(self, buffer: bytearray, taken: int) -> Outcome:
+        result = self.framing.decode(buffer)
+        if isinstance(result, Decoded):
+            if result.payload == self.expected:
+                return Matched(result.size, result.payload)
+            return Mismatch(self.expected, result.payload)
+        if isinstance(result, TooLong):
+            return Oversized(result.size, result.limit, bytes(buffer[:4]))
+        return NeedData()
+
+    def so_far(self, buffer: bytearray, taken: int) -> bytes:
+        return bytes(buffer)
+
+    def missing(self, buffer: bytearray, taken: int) -> Incomplete | None:
+        result = self.framing.decode(buffer)
+        return result if isinstance(result, Incomplete) and buffer else None

@@ -1,0 +1,111 @@
+"""What can be set for a server, by whom ever: factory, marker or ini. No I/O."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TypedDict
+
+from ._checked import checked_flag, checked_seconds
+
+#: The checks that are made when a test is over. Each can be switched off.
+CHECKS = ("check_pending", "check_unexpected", "check_extra_connections", "check_left_open")
+
+
+class Settings(TypedDict, total=False):
+    """The options of a server, as keyword arguments."""
+
+    host: str | None
+    port: int
+    timeout: float
+    name: str | None
+    strict: bool
+    check_pending: bool
+    check_unexpected: bool
+    check_extra_connections: bool
+    check_left_open: bool
+
+
+@dataclass(frozen=True)
+class Options:
+    """The settings of one server.
+
+    :ivar host: where to listen: an IP address, or ``None`` or ``"localhost"`` for
+        127.0.0.1 and ::1.
+    :ivar port: 1 to 65535, or 0 for a free one.
+    :ivar timeout: seconds that an expectation may take if it does not say so itself.
+    :ivar name: what the server is called in a failure, instead of its address.
+    :ivar check_pending: when the test is over, wait for the steps that are not done.
+    :ivar check_unexpected: bytes that no step expects fail the test.
+    :ivar check_extra_connections: so do connections that no step expects,
+    :ivar check_left_open: and connections that the client has not closed at the end.
+    """
+
+    host: str | None = None
+    port: int = 0
+    timeout: float = 1.0
+    name: str | None = None
+    check_pending: bool = True
+    check_unexpected: bool = True
+    check_extra_connections: bool = True
+    check_left_open: bool = True
+
+    def but(self, settings: Mapping[str, object]) -> Options:
+        """These options with some of them set, ``strict=False`` for all the checks.
+
+        :raises TypeError: for a name that is no option, or a value of the wrong type.
+        :raises ValueError: for a value out of bounds.
+        """
+        __tracebackhide__ = True
+        settings = dict(settings)
+        unknown = [name for name in settings if name not in _CHECKED and name != "strict"]
+        if unknown:
+            raise TypeError(
+                f"there is no option {unknown[0]!r}; there are {', '.join(_CHECKED)}, strict"
+            )
+        if "strict" in settings:
+            strict = checked_flag("strict", settings.pop("strict"))
+            settings = {**dict.fromkeys(CHECKS, strict), **settings}
+        checked = {name: _CHECKED[name](name, value) for name, value in settings.items()}
+        return replace(self, **checked)  # type: ignore[arg-type]
+
+
+def _checked_host(name: str, value: object) -> str | None:
+    __tracebackhide__ = True
+    if value is None or value == "localhost":
+        return None
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be an IP address, not {value!r}")
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError(
+            f'{name} must be an IP address or "localhost" (no name is looked up), not {value!r}'
+        ) from None
+
+
+def _checked_port(name: str, value: object) -> int:
+    __tracebackhide__ = True
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a port number, not {value!r}")
+    if not 0 <= value <= 65535:
+        raise ValueError(f"{name} must be a port number, 0 to 65535, not {value!r}")
+    return value
+
+
+def _checked_name(name: str, value: object) -> str | None:
+    __tracebackhide__ = True
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {value!r}")
+    return value
+
+
+_CHECKED = {
+    "host": _checked_host,
+    "port": _checked_port,
+    "timeout": checked_seconds,
+    "name": _checked_name,
+    **dict.fromkeys(CHECKS, checked_flag),
+}
+assert list(_CHECKED) == [field.name for field in fields(Options)]

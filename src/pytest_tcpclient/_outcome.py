@@ -1,0 +1,31 @@
+"""The error of a failed script, as pytest wants it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ._errors import ScriptMismatch
+
+
+class Failed(ScriptMismatch, pytest.fail.Exception):
+    """What ``join()`` raises inside pytest.
+
+    A ``pytest.fail.Exception``, so that pytest prints it as a failure and no more, and a
+    :class:`ScriptMismatch`, hence an ``Exception``: pytest's own is a bare
+    ``BaseException``, which kills anyio's asyncio runner when a task group raises it.
+    """
+
+    # pytest prints the class as the traceback module does: "Failed: ...", as for its own.
+    __module__ = "builtins"
+
+    def __init__(self, message: str, failure: object = None) -> None:
+        pytest.fail.Exception.__init__(self, message)
+        self.failure = failure
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _failed, (str(self), self.failure)
+
+
+def _failed(message: str, failure: object) -> Failed:
+    """For pickle, which would look for the class where it says that it is."""
+    return Failed(message, failure)

@@ -1,0 +1,98 @@
+"""The text of a failure. Every sentence of the package is made in here.
+
+The first line says what happened, in the words of DESIGN.md. Below it stands what a person
+needs next: the script with the line of the test that declared each step, what was expected
+and what came, a hint where the cause is a known one, and the switch, if it was a check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .._failure import (
+    Differs,
+    Ended,
+    ExtraConnection,
+    Failure,
+    LeftBytes,
+    LeftOpen,
+    NotADisconnect,
+    Standing,
+    TimedOut,
+)
+from .._matchers import Mismatch
+from .._steps import Expect
+from .data import comparison, quoted
+from .message import headline
+from .script import call, listing, place
+
+_CHECKS = {
+    LeftBytes: "check_unexpected",
+    LeftOpen: "check_left_open",
+    ExtraConnection: "check_extra_connections",
+}
+
+
+def render(failure: Failure, *, hint_in_line: bool = False, then: Sequence[str] = ()) -> str:
+    """The whole text.
+
+    :param hint_in_line: put the hint of 0.7 in the first line, where there is one.
+    :param then: what the client raised afterwards, a line each.
+    """
+    sentence, hint_for_streams, hint = headline(failure)
+    first = [f"{sentence} {hint_for_streams}"] if hint_in_line and hint else [sentence]
+    if hint and not hint_in_line:
+        first.append(hint)
+    sections = [
+        first,
+        listing(failure),
+        _bytes(failure),
+        _switch(failure),
+        [f"Then the client raised {error}" for error in then],
+    ]
+    return "\n\n".join("\n".join(section) for section in sections if section)
+
+
+def aside(failure: Failure) -> str:
+    """A failure that did not win, in one line, as a note on the error that did."""
+    return f"The server noticed as well: {headline(failure).sentence}"
+
+
+def standing(standings: Sequence[Standing]) -> str:
+    """Where the scripts stood, as a note on an error that is not ours."""
+    return "\n".join(
+        f"The server {each.server} was at {call(each.step)} ({place(each.step.place)})"
+        + (f", with {quoted(each.received)} received." if each.received else ".")
+        for each in standings
+    )
+
+
+def _bytes(failure: Failure) -> list[str]:
+    """What was expected and what came, of a step that is about bytes."""
+    step = failure.step
+    match failure.problem:
+        case Differs(Mismatch(bytes() as expected, bytes() as actual), received):
+            lines = comparison(expected, actual)
+            if isinstance(step, Expect) and not step.matcher.noun and len(received) > len(actual):
+                lines.append(f"In all: {quoted(received)}")
+            return lines
+        case TimedOut(received) | Ended(received) if isinstance(step, Expect):
+            expected_text = f"Expected: {_expected(step)}"
+            return [expected_text, f"Received: {quoted(received) if received else 'nothing'}"]
+        case NotADisconnect(received) | Differs(received=received):
+            return [f"Received: {quoted(received)}"]
+    return []
+
+
+def _expected(step: Expect) -> str:
+    expected = step.matcher.expected
+    value = quoted(expected) if isinstance(expected, bytes) else repr(expected)
+    return f"{step.matcher.noun} {value}".lstrip()
+
+
+def _switch(failure: Failure) -> list[str]:
+    """How to allow what a check found."""
+    check = _CHECKS.get(type(failure.problem))
+    if check is None:
+        return []
+    return [f"If this is on purpose: @pytest.mark.tcpserver({check}=False)."]

@@ -1,0 +1,56 @@
+"""Steps and scripts, as the test wrote them."""
+
+from __future__ import annotations
+
+from .._failure import Failure
+from .._steps import ExpectEnd, Place, Step
+from .._traceback import shown
+from .data import quoted
+
+
+def call(step: Step) -> str:
+    """A step as a call: ``expect_bytes(b'Hello', timeout=2)``."""
+    if isinstance(step, ExpectEnd):
+        return step.word
+    arguments = [
+        quoted(value) if isinstance(value, bytes) else repr(value) for value in step.arguments
+    ]
+    arguments += [f"{name}={value:g}" for name, value in step.options.items()]
+    return f"{step.word}({', '.join(arguments)})"
+
+
+def place(where: Place) -> str:
+    """File and line, as editors and terminals know how to open them."""
+    return f"{shown(where.file)}:{where.line}"
+
+
+def listing(failure: Failure) -> list[str]:
+    """The steps around the one that failed, each with the line that declared it."""
+    script = failure.script
+    rows = [("", "done", step) for step in script.done]
+    if failure.step is not None:
+        rows.append((">", "failed", failure.step))
+    rows += [("", "not reached", step) for step in script.ahead]
+    if not rows:
+        return []
+    calls = [call(step) for _, _, step in rows]
+    width = max(len(text) for text in calls if len(text) <= 60 or len(calls) == 1)
+    lines = [_title(failure)]
+    if script.done_before:
+        lines.append(f"    ... {_steps(script.done_before)} done before")
+    for (mark, state, step), text in zip(rows, calls, strict=True):
+        where = "" if isinstance(step, ExpectEnd) else place(step.place)
+        lines.append(f"{mark:1} {state:11}  {text:{width}}  {where}".rstrip())
+    if script.ahead_after:
+        lines.append(f"    ... {_steps(script.ahead_after)} more not reached")
+    return lines
+
+
+def _title(failure: Failure) -> str:
+    if failure.connection is None:
+        return f"Script of {failure.server}:"
+    return f"Script of connection {failure.connection} to {failure.server}:"
+
+
+def _steps(count: int) -> str:
+    return f"{count:,} step" if count == 1 else f"{count:,} steps"

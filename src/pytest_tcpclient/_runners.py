@@ -1,0 +1,165 @@
+"""Hosts servers inside whatever runs the test.
+
+Who runs a test decides who must run our async fixture. The question is asked in the order
+in which the plugins get hold of a test: the ``asyncio`` marker first (in its auto mode
+pytest-asyncio adds it, and then runs even the tests that are marked ``anyio``), then
+``trio``, then the ``anyio_backend`` fixture.
+
+anyio and pytest-trio run plain async generator fixtures. pytest-asyncio, in its strict
+mode, runs only those made with its own decorator, in the loop of the scope that they name.
+So there is a hidden fixture for each of these, and the public fixtures choose among them.
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from ._factory import TcpServerFactory
+    from ._server import TcpServer
+    from ._supervisor import Rules, Supervisor
+
+LOOP_SCOPES = ("function", "class", "module", "package", "session")
+
+SUPERVISOR: pytest.StashKey[Supervisor] = pytest.StashKey()
+
+_HOW_TO_RUN = (
+    "mark it with @pytest.mark.anyio, @pytest.mark.asyncio (pytest-asyncio) or "
+    "@pytest.mark.trio (pytest-trio)"
+)
+
+
+class Runner(enum.Enum):
+    """What runs a test."""
+
+    ANYIO = "anyio"
+    ASYNCIO = "pytest-asyncio"
+    TRIO = "pytest-trio"
+
+
+def runner_of(item: pytest.Item, fixture: str) -> Runner:
+    """What runs this test, which asks for ``fixture``.
+
+    :raises pytest.fail.Exception: if nothing does. The sentence says what to do.
+    """
+    function = getattr(item, "obj", None)
+    function = getattr(getattr(function, "hypothesis", None), "inner_test", function)
+    plugins = item.config.pluginmanager
+    if not inspect.iscoroutinefunction(function):
+        pytest.fail(
+            f"`{fixture}` serves async tests only, and {item.name} is not one: "
+            f"write it as `async def`, and {_HOW_TO_RUN}.",
+            pytrace=False,
+        )
+    if item.get_closest_marker("asyncio") and plugins.has_plugin("asyncio"):
+        return Runner.ASYNCIO
+    if item.get_closest_marker("trio") and plugins.has_plugin("trio"):
+        return Runner.TRIO
+    if "anyio_backend" in getattr(item, "fixturenames", ()):
+        return Runner.ANYIO
+    pytest.fail(f"`{fixture}`: nothing runs {item.name}: {_HOW_TO_RUN}.", pytrace=False)
+
+
+def get_factory(request: pytest.FixtureRequest, runner: Runner) -> TcpServerFactory:
+    """The factory, set up by the test's runner. (Under pytest-trio, a placeholder for it.)"""
+    name = "_tcpclient_factory"
+    if runner is Runner.ASYNCIO:
+        name = _asyncio_fixture_name(_loop_scope(request))
+    factory: TcpServerFactory = request.getfixturevalue(name)
+    return factory
+
+
+def get_server(request: pytest.FixtureRequest, runner: Runner) -> TcpServer:
+    """The one server of the factory. (Under pytest-trio, a placeholder for it.)"""
+    if runner is Runner.TRIO:
+        server: TcpServer = request.getfixturevalue("_tcpclient_server")
+        return server
+    return get_factory(request, runner).default
+
+
+@asynccontextmanager
+async def hosted_factory(request: pytest.FixtureRequest) -> AsyncIterator[TcpServerFactory]:
+    """The hidden fixtures: a factory, with one server if the test has ``tcpserver``."""
+    from ._factory import TcpServerFactory
+
+    supervisor = request.node.stash[SUPERVISOR]
+    try:
+        factory = TcpServerFactory(supervisor)
+        if "tcpserver" in request.fixturenames:
+            factory.default = await factory()
+        yield factory
+        if supervisor.deferred and supervisor.completed:
+            await supervisor.finish()
+    finally:
+        await supervisor.close()
+
+
+def asyncio_fixtures() -> ModuleType:
+    """A plugin with the fixtures that pytest-asyncio runs, one for each scope of a loop."""
+    import pytest_asyncio
+
+    plugin = ModuleType("pytest_tcpclient_asyncio")
+    for scope in LOOP_SCOPES:
+        name = _asyncio_fixture_name(scope)
+
+        # A function for each: the decorator notes the scope on the function.
+        @pytest_asyncio.fixture(loop_scope=scope, name=name)
+        async def factory(request: pytest.FixtureRequest) -> AsyncIterator[TcpServerFactory]:
+            async with hosted_factory(request) as hosted:
+                yield hosted
+
+        setattr(plugin, name, factory)
+    return plugin
+
+
+def has_dependents(request: pytest.FixtureRequest, faces: tuple[str, ...]) -> bool:
+    """Whether a fixture of the test depends on one of ours: it may hold the client.
+
+    :param faces: the names of our public fixtures.
+    """
+    definitions = request.node._fixtureinfo.name2fixturedefs
+    return any(
+        face in definition.argnames
+        for name, found in definitions.items()
+        if name not in faces
+        for definition in found
+        for face in faces
+    )
+
+
+def rules(runner: Runner, grace: float, factor: float) -> Rules:
+    """What the supervisor must know of pytest and of what runs the test."""
+    from ._outcome import Failed
+    from ._supervisor import Rules
+
+    return Rules(
+        error=Failed,
+        passing=(
+            pytest.skip.Exception,
+            pytest.xfail.Exception,
+            pytest.exit.Exception,
+            KeyboardInterrupt,
+            SystemExit,
+            GeneratorExit,
+        ),
+        hint_in_line=runner is Runner.ASYNCIO,
+        grace=grace,
+        factor=factor,
+    )
+
+
+def _asyncio_fixture_name(scope: str) -> str:
+    return f"_tcpclient_factory_in_{scope}_loop"
+
+
+def _loop_scope(request: pytest.FixtureRequest) -> str:
+    marker = request.node.get_closest_marker("asyncio")
+    scope = marker.kwargs.get("loop_scope") or marker.kwargs.get("scope")
+    return str(scope or request.config.getini("asyncio_default_test_loop_scope"))

@@ -1,0 +1,96 @@
+"""Tracebacks that end at the line of the user's code, and show nothing else. No I/O."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Coroutine, Iterator
+from types import CodeType, FrameType, TracebackType
+from typing import Any, NamedTuple
+
+#: Whose frames no reader of a test needs.
+_MACHINERY = frozenset(
+    (
+        "_pytest anyio asyncio concurrent exceptiongroup outcome pluggy pytest pytest_asyncio "
+        "pytest_tcpclient pytest_trio sniffio trio uvloop"
+    ).split()
+)
+
+
+class Spot(NamedTuple):
+    """A line that was being executed, and the frame in which it was."""
+
+    frame: FrameType
+    lasti: int
+    line: int
+
+
+def is_users(frame: FrameType) -> bool:
+    """Whether a frame is of the test, its fixtures, or the client."""
+    name: str = frame.f_globals.get("__name__", "")
+    return name.partition(".")[0] not in _MACHINERY
+
+
+def spots_of_task(body: Coroutine[Any, Any, Any]) -> list[Spot]:
+    """Where a suspended coroutine waits, from the outside in.
+
+    The traceback of a cancellation would not do: inside an ``async with`` it points at the
+    line of the ``with`` when the block's clean-up has run.
+    """
+    spots = []
+    awaited: Any = body
+    while awaited is not None:
+        for prefix, inner in (("cr", "await"), ("gi", "yieldfrom"), ("ag", "await")):
+            frame = getattr(awaited, f"{prefix}_frame", None)
+            if frame is not None:
+                spots.append(Spot(frame, frame.f_lasti, frame.f_lineno))
+                awaited = getattr(awaited, f"{prefix}_{inner}")
+                break
+        else:
+            break
+    return [spot for spot in spots if is_users(spot.frame)]
+
+
+def spots_of_error(error: BaseException) -> list[Spot]:
+    """Where an error was raised, from the outside in."""
+    return [
+        Spot(traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
+        for traceback in _entries(error.__traceback__)
+        if is_users(traceback.tb_frame)
+    ]
+
+
+def spot_in(frame: FrameType, file: str, line: int) -> Spot:
+    """The line of a frame that has ended: the given one if it is in its function, else
+    the last that was executed."""
+    code = frame.f_code
+    if code.co_filename == file and line in _lines_of(code):
+        return Spot(frame, _offset_of(code, line), line)
+    return Spot(frame, frame.f_lasti, frame.f_lineno)
+
+
+def traceback_of(spots: list[Spot]) -> TracebackType | None:
+    """A traceback of these lines."""
+    traceback = None
+    for spot in reversed(spots):
+        traceback = TracebackType(traceback, spot.frame, spot.lasti, spot.line)
+    return traceback
+
+
+def shown(file: str) -> str:
+    """A path as it is shown: relative to where the tests run, if it is below that."""
+    relative = os.path.relpath(file) if os.path.isabs(file) else file
+    return file if relative.startswith(os.pardir) else relative
+
+
+def _lines_of(code: CodeType) -> Iterator[int | None]:
+    return (line for _, _, line in code.co_lines())
+
+
+def _offset_of(code: CodeType, line: int) -> int:
+    return next(start for start, _, at in code.co_lines() if at == line)
+
+
+def _entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next

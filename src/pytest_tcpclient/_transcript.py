@@ -1,0 +1,68 @@
+"""What crossed the wire, in order, with times. No I/O."""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class What(enum.Enum):
+    """What happened."""
+
+    CONNECTED = "client connected"
+    RECEIVED = "client sent"
+    CLIENT_EOF = "client finished sending"
+    CLIENT_RESET = "client reset the connection"
+    SENT = "server sent"
+    SERVER_EOF = "server finished sending"
+    SERVER_RESET = "server reset the connection"
+
+
+class Event(NamedTuple):
+    """One thing that happened on one connection.
+
+    ``time`` is in seconds, on the clock of the event loop; ``connection`` is counted
+    from 1; ``data`` is empty where ``what`` is not about bytes.
+    """
+
+    time: float
+    connection: int
+    what: What
+    data: bytes = b""
+
+
+class Transcript:
+    """What happened on the connections of one server, the oldest first.
+
+    It keeps the last ``limit`` bytes of data, and as many events as go with them, but no
+    more than ``most`` of those; what was dropped is counted.
+
+    :ivar dropped: how many events are not here any more.
+    """
+
+    def __init__(self, limit: int = 1024 * 1024, most: int = 10_000) -> None:
+        self.dropped = 0
+        self._limit = limit
+        self._most = most
+        self._size = 0
+        self._events: deque[Event] = deque()
+
+    def add(self, event: Event) -> None:
+        """Take one event, and drop the oldest if there are too many."""
+        events = self._events
+        events.append(event)
+        self._size += len(event.data)
+        while self._size > self._limit or len(events) > self._most:
+            self._size -= len(events.popleft().data)
+            self.dropped += 1
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._events)
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __repr__(self) -> str:
+        return f"<Transcript of {len(self)} events>"

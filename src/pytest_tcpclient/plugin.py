@@ -1,0 +1,227 @@
+"""pytest's face of the package: options, markers, fixtures, hooks.
+
+Thin on purpose, and quick to load: a run that does not use the fixtures imports neither
+the engine nor anyio.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncIterator, Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import _runners
+from ._checked import checked_seconds
+from ._options import CHECKS, Options
+
+if TYPE_CHECKING:
+    from ._factory import TcpServerFactory
+    from ._server import TcpServer
+    from ._supervisor import Supervisor
+
+_FIXTURES = ("tcpserver", "tcpserver_factory")
+
+_MARKER = (
+    "tcpserver(host, port, timeout, name, strict, check_pending, check_unexpected, "
+    "check_extra_connections, check_left_open): options of the test's servers, as keyword "
+    "arguments (pytest-tcpclient)."
+)
+
+_CHECKS_HELP = {
+    "check_pending": "When a test is over, wait for the steps that are not done",
+    "check_unexpected": "Fail a test if the client sends bytes that no step expects",
+    "check_extra_connections": "Fail a test if the client opens more connections than expected",
+    "check_left_open": "Fail a test if the client leaves a connection open at its end",
+    "strict": "All of these checks at once",
+}
+
+# pytest before 8.4 does not know numbers; then they are strings, and converted here.
+_NUMBER: Any = "float" if pytest.version_tuple >= (8, 4) else None
+
+_SETTINGS: pytest.StashKey[tuple[Options, float, float]] = pytest.StashKey()
+
+
+# Options and markers
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("tcpclient", "scripted TCP servers (pytest-tcpclient)")
+    group.addoption(
+        "--tcpclient-timeout-factor",
+        metavar="FACTOR",
+        default="1",
+        help="multiply every timeout of a server by this, on a slow machine (default: 1)",
+    )
+    parser.addini(
+        "tcpclient_timeout",
+        "Seconds that an expectation may take if nothing else is said (default: 1)",
+        type=_NUMBER,
+        default=1.0,
+    )
+    parser.addini(
+        "tcpclient_grace",
+        "Seconds that a test may go on after its server has failed (default: 0.5)",
+        type=_NUMBER,
+        default=0.5,
+    )
+    for name, text in _CHECKS_HELP.items():
+        parser.addini(f"tcpclient_{name}", f"{text} (default: true)", type="bool", default=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", _MARKER)
+    settings = {
+        name: value
+        for name in ("timeout", "strict", *CHECKS)
+        if (value := _ini(config, f"tcpclient_{name}")) is not None
+    }
+    config.stash[_SETTINGS] = (
+        Options().but(settings),
+        _ini(config, "tcpclient_grace"),
+        _seconds("--tcpclient-timeout-factor", config.getoption("tcpclient_timeout_factor")),
+    )
+    if config.pluginmanager.has_plugin("asyncio"):
+        config.pluginmanager.register(_runners.asyncio_fixtures(), "tcpclient_asyncio")
+
+
+def _ini(config: pytest.Config, name: str) -> Any:
+    try:
+        value = config.getini(name)
+    except (TypeError, ValueError, pytest.UsageError) as error:
+        raise pytest.UsageError(f"{name}: {error}") from None
+    return value if value is None or isinstance(value, bool) else _seconds(name, value)
+
+
+def _seconds(name: str, value: str | float) -> float:
+    try:
+        return checked_seconds(name, float(value))
+    except ValueError:
+        raise pytest.UsageError(f"{name} must be a number, zero or more, not {value!r}") from None
+
+
+# Fixtures
+
+
+@pytest.fixture
+def tcpserver(request: pytest.FixtureRequest) -> TcpServer:
+    """A TCP server that follows a script and fails the test if the client does not.
+
+    Declare what the client must do and what the server answers (``expect_connect()``,
+    ``expect_bytes(...)``, ``send_bytes(...)``, ``expect_disconnect()``, ...), connect the
+    client to ``tcpserver.port`` on localhost, and ``await tcpserver.join()``.
+    """
+    return _runners.get_server(request, _supervised(request, "tcpserver"))
+
+
+@pytest.fixture
+def tcpserver_factory(request: pytest.FixtureRequest) -> TcpServerFactory:
+    """Makes scripted TCP servers: ``server = await tcpserver_factory(timeout=2)``.
+
+    ``await tcpserver_factory.stop()`` ends them and checks them; so does the end of the test.
+    """
+    return _runners.get_factory(request, _supervised(request, "tcpserver_factory"))
+
+
+@pytest.fixture
+async def _tcpclient_factory(request: pytest.FixtureRequest) -> AsyncIterator[TcpServerFactory]:
+    """For anyio's plugin and pytest-trio."""
+    async with _runners.hosted_factory(request) as factory:
+        yield factory
+
+
+@pytest.fixture
+def _tcpclient_server(_tcpclient_factory: TcpServerFactory) -> TcpServer:
+    """For pytest-trio, which resolves placeholders only where they are arguments."""
+    return _tcpclient_factory.default
+
+
+def _supervised(request: pytest.FixtureRequest, fixture: str) -> _runners.Runner:
+    """See to it that the test has a supervisor. Return what runs the test."""
+    item = request.node
+    runner = _runners.runner_of(item, fixture)
+    if _runners.SUPERVISOR not in item.stash:
+        from ._supervisor import Supervisor
+
+        options, grace, factor = item.config.stash[_SETTINGS]
+        for marker in reversed(list(item.iter_markers("tcpserver"))):
+            options = _with_marker(options, marker)
+        rules = _runners.rules(runner, grace=grace, factor=factor)
+        item.stash[_runners.SUPERVISOR] = supervisor = Supervisor(rules, options)
+        supervisor.deferred = _runners.has_dependents(request, _FIXTURES)
+    return runner
+
+
+def _with_marker(options: Options, marker: pytest.Mark) -> Options:
+    problem: object = "it takes keyword arguments only"
+    if not marker.args:
+        try:
+            return options.but(marker.kwargs)
+        except (TypeError, ValueError) as error:
+            problem = error
+    pytest.fail(f"@pytest.mark.tcpserver: {problem}", pytrace=False)
+
+
+# Hooks: each phase of a test ends with the server's failure, if there is one
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    try:
+        return (yield)
+    except BaseException as raised:
+        _raise_verdict(item, raised)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    supervisor = item.stash.get(_runners.SUPERVISOR, None)
+    if supervisor is None:
+        return (yield)
+    body = item.obj  # type: ignore[attr-defined]
+    if inspect.iscoroutinefunction(body):
+        item.obj = _watched(body, supervisor)  # type: ignore[attr-defined]
+    try:
+        return (yield)
+    except BaseException as raised:
+        _raise_verdict(item, raised)
+    finally:
+        # pytest-trio has put its own there, for good.
+        item.obj = body  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    try:
+        return (yield)
+    except BaseException as raised:
+        _raise_verdict(item, raised)
+    finally:
+        # Another run of the same item (pytest-rerunfailures) has a supervisor of its own.
+        if _runners.SUPERVISOR in item.stash:
+            del item.stash[_runners.SUPERVISOR]
+
+
+def _watched(body: Any, supervisor: Supervisor) -> Any:
+    """The test function, run by its runner as before, but under the supervisor's eyes."""
+
+    @functools.wraps(body)
+    async def watched(*args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        await supervisor.watch(body(*args, **kwargs))
+
+    return watched
+
+
+def _raise_verdict(item: pytest.Item, raised: BaseException) -> None:
+    """Raise what the phase ends with, outside of whatever the runner has wrapped it in."""
+    __tracebackhide__ = True
+    supervisor = item.stash.get(_runners.SUPERVISOR, None)
+    if supervisor is None:
+        raise raised
+    verdict = supervisor.verdict(raised)
+    assert verdict is not None
+    supervisor.explain(verdict)
+    raise verdict
