@@ -85,6 +85,7 @@ class Supervisor:
         self._frame: FrameType | None = None
         self._stuck: list[Spot] | None = None
         self._over = False
+        self._verdict: ScriptMismatch | None = None
         self._scope: anyio.CancelScope | None = None
         self._task: asyncio.Task[Any] | None = None
 
@@ -226,6 +227,8 @@ class Supervisor:
         """What the test ends with, given what its body or a fixture has raised."""
         if isinstance(raised, self._rules.passing):
             return raised
+        if self._verdict is not None and self._verdict in _leaves(raised):
+            return self._verdict  # It has been given already, and a runner wrapped it.
         own, others = self._sorted(raised)
         for other in others:
             if isinstance(other, self._rules.passing):
@@ -250,11 +253,12 @@ class Supervisor:
         self._settled.update(id(failure) for failure in self._failures)
         error = self._error(first, others)
         error.__suppress_context__ = True
-        return error.with_traceback(traceback_of(spots))
+        self._verdict = error.with_traceback(traceback_of(spots))
+        return self._verdict
 
     def explain(self, raised: BaseException) -> None:
         """Note on an error of the test's own where the scripts of its servers stood."""
-        if isinstance(raised, ScriptMismatch | self._rules.passing):
+        if isinstance(raised, (ScriptMismatch, *self._rules.passing)):
             return
         for server in self.servers:
             where = _report.standing(server.standing())

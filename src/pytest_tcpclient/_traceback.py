@@ -60,12 +60,12 @@ def spots_of_error(error: BaseException) -> list[Spot]:
 
 
 def spot_in(frame: FrameType, file: str, line: int) -> Spot:
-    """The line of a frame that has ended: the given one if it is in its function, else
-    the last that was executed."""
+    """A line of a frame that has ended: the given one if it is in its function, else the
+    last that was executed."""
     code = frame.f_code
-    if code.co_filename == file and line in _lines_of(code):
-        return Spot(frame, _offset_of(code, line), line)
-    return Spot(frame, frame.f_lasti, frame.f_lineno)
+    if code.co_filename != file or line not in (at for _, _, at in code.co_lines()):
+        line = frame.f_lineno
+    return Spot(frame, _offset_of(code, line), line)
 
 
 def traceback_of(spots: list[Spot]) -> TracebackType | None:
@@ -82,12 +82,16 @@ def shown(file: str) -> str:
     return file if relative.startswith(os.pardir) else relative
 
 
-def _lines_of(code: CodeType) -> Iterator[int | None]:
-    return (line for _, _, line in code.co_lines())
-
-
 def _offset_of(code: CodeType, line: int) -> int:
-    return next(start for start, _, at in code.co_lines() if at == line)
+    """The instruction that stands for most of a line: its columns are what is marked."""
+    if not hasattr(code, "co_positions"):  # Python 3.10 marks nothing.
+        return next(start for start, _, at in code.co_lines() if at == line)
+    widths = {
+        index * 2: (end or 0) - (start or 0)
+        for index, (first, last, start, end) in enumerate(code.co_positions())
+        if first == last == line
+    }
+    return max(widths, key=widths.__getitem__, default=0)
 
 
 def _entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
