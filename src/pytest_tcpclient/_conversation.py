@@ -225,9 +225,12 @@ class Conversation:
         taken = step.matcher.so_far(self._buffer, self._taken) if isinstance(step, Expect) else b""
         return Standing(self._server, step, taken)
 
-    def meet_another(self, number: int) -> None:
-        """The client has opened another connection, and no step is waiting for it."""
-        self._fail(ExtraConnection(number, self.current, scripted=True))
+    def meet_another(self, number: int, waiting: Step | None) -> None:
+        """The client has opened another connection, and no step is waiting for it.
+
+        :param waiting: the step that was current then.
+        """
+        self._fail(ExtraConnection(number, waiting or self.current, scripted=True))
 
     # What to do next
 

@@ -42,7 +42,10 @@ class Engine:
         on_failure: Callable[[Failure], None],
     ) -> None:
         self.conversation = conversation
+        #: Grows with everything that arrives.
         self.received = 0
+        #: Whether the rest of a wrong answer is being received.
+        self.concluding = False
         self._host = host
         self._transcript = transcript
         self._on_failure = on_failure
@@ -52,7 +55,6 @@ class Engine:
         self._expiring = -1
         self._acting = False
         self._reading = False
-        self._concluding = False
         self._reported = False
         self._abandoned = False
 
@@ -92,18 +94,21 @@ class Engine:
             self._host.start_soon(self._expire, self._stage)
         return due if due > now else float("inf")
 
-    async def reset(self) -> None:
-        """Abort the connection, so that the client wakes up."""
-        self._abandoned = True
-        if self._stream is not None:
-            self._note(What.SERVER_RESET)
-            await _transport.reset(self._stream)
+    async def reset(self) -> bool:
+        """Let go of the socket; abort the connection if the client has not closed it.
 
-    async def close(self) -> None:
-        """The test is over: let go of the socket."""
+        :return: whether it was aborted.
+        """
         self._abandoned = True
-        if self._stream is not None:
-            await _transport.close(self._stream)
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return False
+        if self.conversation.eof or self.conversation.reset:
+            await _transport.close(stream)
+            return False
+        self._note(What.SERVER_RESET)
+        await _transport.reset(stream)
+        return True
 
     def _next(self) -> Action | Signal:
         """Ask the conversation, keep its time, and report its failure."""
@@ -119,8 +124,8 @@ class Engine:
     def _wait(self, signal: Action | Signal) -> None:
         """See to it that somebody waits for the client."""
         conversation = self.conversation
-        if signal is Signal.CONCLUDE and not self._concluding:
-            self._concluding = True
+        if signal is Signal.CONCLUDE and not self.concluding:
+            self.concluding = True
             self._host.start_soon(self._conclude)
         if (
             self._stream is not None
@@ -160,10 +165,11 @@ class Engine:
     async def _act(self) -> None:
         """Perform one action after the other, until the client has to do something."""
         stream = self._stream
-        assert stream is not None
         try:
             action = self._next()
             while not isinstance(action, Signal) or action is Signal.CLOSE:
+                if stream is None:
+                    return  # Abandoned before it began.
                 try:
                     await self._perform(stream, action)
                 except _GONE:
@@ -195,6 +201,7 @@ class Engine:
     async def _conclude(self) -> None:
         await self._host.pause(REST)
         self.conversation.conclude()
+        self.concluding = False
         self._next()
 
     async def _expire(self, stage: int) -> None:

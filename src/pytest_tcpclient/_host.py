@@ -86,10 +86,10 @@ class Host:
         """Whether the caller runs in the event loop of the host."""
         if self._trio is None:
             return asyncio._get_running_loop() is self._loop
-        return bool(
-            self._trio.lowlevel.in_trio_run()
-            and self._trio.lowlevel.current_trio_token() is self._token
-        )
+        try:
+            return self._trio.lowlevel.current_trio_token() is self._token
+        except RuntimeError:
+            return False
 
     def start_soon(self, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """Run a function in the background.

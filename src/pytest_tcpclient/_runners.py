@@ -1,9 +1,8 @@
 """Hosts servers inside whatever runs the test.
 
-Who runs a test decides who must run our async fixture. The question is asked in the order
-in which the plugins get hold of a test: the ``asyncio`` marker first (in its auto mode
-pytest-asyncio adds it, and then runs even the tests that are marked ``anyio``), then
-``trio``, then the ``anyio_backend`` fixture.
+Who runs a test decides who must run our async fixture. Where two plugins claim a test (in
+its auto mode pytest-asyncio runs even those that are marked ``anyio``), its fixtures and the
+test itself would land in two event loops and wait for each other for ever.
 
 anyio and pytest-trio run plain async generator fixtures. pytest-asyncio, in its strict
 mode, runs only those made with its own decorator, in the loop of the scope that they name.
@@ -58,13 +57,23 @@ def runner_of(item: pytest.Item, fixture: str) -> Runner:
             f"write it as `async def`, and {_HOW_TO_RUN}.",
             pytrace=False,
         )
-    if item.get_closest_marker("asyncio") and plugins.has_plugin("asyncio"):
-        return Runner.ASYNCIO
-    if item.get_closest_marker("trio") and plugins.has_plugin("trio"):
-        return Runner.TRIO
-    if "anyio_backend" in getattr(item, "fixturenames", ()):
-        return Runner.ANYIO
-    pytest.fail(f"`{fixture}`: nothing runs {item.name}: {_HOW_TO_RUN}.", pytrace=False)
+    claims = {
+        Runner.ASYNCIO: item.get_closest_marker("asyncio") and plugins.has_plugin("asyncio"),
+        Runner.TRIO: item.get_closest_marker("trio") and plugins.has_plugin("trio"),
+        Runner.ANYIO: "anyio_backend" in getattr(item, "fixturenames", ()),
+    }
+    claimants = [runner for runner, claim in claims.items() if claim]
+    if not claimants:
+        pytest.fail(f"`{fixture}`: nothing runs {item.name}: {_HOW_TO_RUN}.", pytrace=False)
+    if len(claimants) > 1:
+        names = " and ".join(runner.value for runner in claimants)
+        pytest.fail(
+            f"`{fixture}`: {item.name} is claimed by {names}, which would run its fixtures in one "
+            "event loop and the test in another: leave it to one of them. (The auto modes of "
+            "pytest-asyncio and pytest-trio claim every async test.)",
+            pytrace=False,
+        )
+    return claimants[0]
 
 
 def get_factory(request: pytest.FixtureRequest, runner: Runner) -> TcpServerFactory:

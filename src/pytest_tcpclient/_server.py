@@ -6,7 +6,6 @@ that the test calls: ``join()``, a handle, or the end of the test.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import anyio
@@ -14,7 +13,7 @@ from anyio.abc import SocketListener, SocketStream
 
 from . import _transport
 from ._conversation import Conversation
-from ._engine import Engine
+from ._engine import REST, Engine
 from ._errors import ScriptError
 from ._failure import (
     Broken,
@@ -82,11 +81,16 @@ class Connection(Script, Handle["Connection"]):
 
 
 class _Unclaimed(NamedTuple):
-    """A connection that no ``expect_connect()`` has claimed, kept unread."""
+    """A connection that no ``expect_connect()`` has claimed, kept unread.
+
+    ``during`` is the connection that was busy with the step ``waiting`` when it came.
+    """
 
     number: int
     stream: SocketStream
     since: float
+    during: Connection | None
+    waiting: Step | None
 
 
 class TcpServer(Script):
@@ -270,6 +274,12 @@ class TcpServer(Script):
         each = (connection._engine.conversation.standing() for connection in self.connections)
         return [standing for standing in each if standing is not None]
 
+    async def settle(self) -> None:
+        """Let everything that has arrived already be received, judged, and reported."""
+        await self._task_host.settle(self.progress)
+        while any(connection._engine.concluding for connection in self.connections):
+            await self._task_host.pause(REST)
+
     # Connections
 
     async def start(self) -> None:
@@ -294,7 +304,9 @@ class TcpServer(Script):
                 # It would never be served. A client that reconnects for ever learns it, too.
                 await _transport.reset(stream)
                 continue
-            unclaimed = _Unclaimed(self._accepted_count, stream, self._task_host.now())
+            unclaimed = _Unclaimed(
+                self._accepted_count, stream, self._task_host.now(), *self._busy()
+            )
             connection = self._pairing.accept(unclaimed)
             if connection is not None:
                 connection._engine.attach(stream)
@@ -306,8 +318,8 @@ class TcpServer(Script):
         unclaimed = self._pairing.unclaimed
         if not unclaimed or self.failure or not self._options.check_extra_connections:
             return float("inf")
-        number, _, since = unclaimed[0]
-        due = since + self._limit(None)
+        number = unclaimed[0].number
+        due = unclaimed[0].since + self._limit(None)
         if due <= now and number != self._overdue:
             self._overdue = number
             self._task_host.start_soon(self._turn_away)
@@ -318,19 +330,28 @@ class TcpServer(Script):
         if not self._pairing.unclaimed or not self._options.check_extra_connections:
             return
         # What has arrived on the connections that are expected is looked at first.
-        await self._task_host.settle(self.progress)
+        await self.settle()
         if self.failure is not None or not self._pairing.unclaimed:
             return
-        number = self._pairing.unclaimed[0].number
+        number, _, _, during, waiting = self._pairing.unclaimed[0]
+        if during is None:
+            during, waiting = self._busy()
+        if during is None:
+            problem = ExtraConnection(number, None, bool(self.connections))
+            self._fail(self._failure(problem, connection=number))
+        else:
+            conversation = during._engine.conversation
+            conversation.meet_another(number, waiting)
+            assert conversation.failure is not None
+            self._fail(conversation.failure)
+
+    def _busy(self) -> tuple[Connection, Step] | tuple[None, None]:
+        """The first connection that is busy with a step, and the step."""
         for connection in self.connections:
-            conversation = connection._engine.conversation
-            if conversation.current is not None:
-                conversation.meet_another(number)
-                assert conversation.failure is not None
-                self._fail(conversation.failure)
-                return
-        scripted = bool(self.connections)
-        self._fail(self._failure(ExtraConnection(number, None, scripted), connection=number))
+            step = connection._engine.conversation.current
+            if step is not None:
+                return connection, step
+        return None, None
 
     def _miss_connect(self, step: Step) -> None:
         """Fail, because a step stands before any ``expect_connect()``."""
@@ -356,7 +377,7 @@ class TcpServer(Script):
         if options.check_pending:
             await self._play()
         else:
-            await self._task_host.settle(self.progress)
+            await self.settle()
         await self._turn_away()
         if self.failure is None:
             for last in [self._end(connection) for connection in self.connections]:
@@ -384,9 +405,17 @@ class TcpServer(Script):
         for listener in self._listeners:
             await listener.aclose()
 
-    async def reset(self) -> None:
-        """Abort all connections, so that a client that waits wakes up."""
-        await self._let_go(_transport.reset, [each._engine.reset for each in self.connections])
+    async def reset(self) -> bool:
+        """Abort what the client has not closed, so that it wakes up.
+
+        :return: whether there was anything to abort.
+        """
+        unclaimed = list(self._pairing.unclaimed)
+        self._pairing.unclaimed.clear()
+        for each in unclaimed:
+            await _transport.reset(each.stream)
+        aborted = [await connection._engine.reset() for connection in self.connections]
+        return bool(unclaimed) or any(aborted)
 
     async def close(self) -> None:
         """Let go of everything. Steps cannot be declared any more."""
@@ -394,14 +423,7 @@ class TcpServer(Script):
         self._wake()
         with anyio.CancelScope(shield=True):
             await self.refuse()
-            await self._let_go(_transport.close, [each._engine.close for each in self.connections])
-
-    async def _let_go(
-        self,
-        unclaimed: Callable[[SocketStream], Any],
-        claimed: Sequence[Callable[[], Any]],
-    ) -> None:
-        while self._pairing.unclaimed:
-            await unclaimed(self._pairing.unclaimed.popleft().stream)
-        for let_go in claimed:
-            await let_go()
+            if await self.reset():
+                # The transports of an asyncio client that was not closed close themselves
+                # now: the loop that they need for that may be closed in a moment.
+                await self._task_host.settle(lambda: 0)

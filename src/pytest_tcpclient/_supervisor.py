@@ -39,14 +39,8 @@ UNDISTURBED = 0.01
 #: Seconds for the clean-up of a body that was cancelled politely.
 CLEAN_UP = 0.5
 
-#: What a client raises when its connection ends, from whatever library.
-_CONNECTION_ERRORS = (
-    OSError,
-    EOFError,
-    anyio.EndOfStream,
-    anyio.BrokenResourceError,
-    anyio.ClosedResourceError,
-)
+#: What a client raises when its connection ends. (Not OSError: a timeout of its own is one.)
+_CONNECTION_ERRORS = (ConnectionError, EOFError, anyio.EndOfStream, anyio.BrokenResourceError)
 
 
 @dataclass(frozen=True)
@@ -166,7 +160,8 @@ class Supervisor:
                     await server.finish()
         elif isinstance(raised, Exception) and self.failure is None and host is not None:
             # Perhaps what the client sent before that was wrong already.
-            await host.settle(lambda: sum(server.progress() for server in self.servers))
+            for server in self.servers:
+                await server.settle()
         verdict = self.verdict(raised)
         if verdict is not None:
             try:
@@ -334,9 +329,11 @@ def _is_cancellation(error: BaseException) -> bool:
 
 def _is_connection_error(raised: BaseException) -> bool:
     """Whether an exception says that a connection ended, or was raised because of that."""
+    trio = sys.modules.get("trio")
+    kinds = (*_CONNECTION_ERRORS, *([trio.BrokenResourceError] if trio else []))
     error: BaseException | None = raised
     while error is not None:
-        if any(isinstance(leaf, _CONNECTION_ERRORS) for leaf in _leaves(error)):
+        if any(isinstance(leaf, kinds) for leaf in _leaves(error)):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from contextlib import suppress
 
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
@@ -17,11 +18,10 @@ async def reset(stream: SocketStream) -> None:
     With a linger time of zero, ``close()`` drops what was not sent and sends RST (POSIX,
     SO_LINGER). On asyncio before anyio 4.16 a FIN goes out first, which wakes a reader too.
     """
-    raw_socket = stream.extra(SocketAttribute.raw_socket)
-    try:
+    # OSError: it is closed already. AttributeError: uvloop has let go of it already.
+    with suppress(OSError, AttributeError):
+        raw_socket = stream.extra(SocketAttribute.raw_socket)
         raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
-    except OSError:
-        pass  # It is closed already, on one side or the other.
     await close(stream)
 
 

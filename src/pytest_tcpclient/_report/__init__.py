@@ -55,7 +55,12 @@ def render(failure: Failure, *, hint_in_line: bool = False, then: Sequence[str] 
 
 def aside(failure: Failure) -> str:
     """A failure that did not win, in one line, as a note on the error that did."""
-    return f"The server noticed as well: {headline(failure).sentence}"
+    step = failure.step
+    assert step is not None
+    return (
+        f"The connection ended when the server {failure.server} was at {call(step)} "
+        f"({place(step.place)})."
+    )
 
 
 def standing(standings: Sequence[Standing]) -> str:
