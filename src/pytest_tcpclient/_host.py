@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 import anyio
@@ -101,6 +102,15 @@ class Host:
             self._tasks.start_soon(function, *args)
         else:
             self._later.append((function, args))
+
+    def interrupt(self, callback: Callable[[], object]) -> None:
+        """Call something when the loop goes on. (For code outside of it, which has stopped it.)"""
+        if self._trio is None:
+            if not self._loop.is_closed():
+                self._loop.call_soon(callback)
+        else:
+            with suppress(self._trio.RunFinishedError):
+                self._token.run_sync_soon(callback)
 
     def now(self) -> float:
         """Seconds, without those in which the event loop was blocked."""

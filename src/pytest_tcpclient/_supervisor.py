@@ -169,6 +169,15 @@ class Supervisor:
             finally:
                 del verdict, raised  # An error whose traceback refers to it is not freed.
 
+    def interrupt(self) -> None:
+        """End the body, which its runner has left where it was.
+
+        pytest-timeout and Ctrl-C raise in the middle of the event loop. The body never learns
+        of that, and anyio's runner tears down in the task in which the body still waits.
+        """
+        if self._scope is not None and self._host is not None and not self._over:
+            self._host.interrupt(self._scope.cancel)
+
     async def _run(self, body: Coroutine[Any, Any, Any]) -> BaseException | None:
         """Run the body in a scope of its own. Return what it raised of itself."""
         self._task = _current_asyncio_task()
@@ -178,10 +187,10 @@ class Supervisor:
             try:
                 await body
             except BaseException as error:
-                if self._stuck is None or not _is_cancellation(error):
-                    if _is_cancellation(error):
-                        raise  # Somebody else's.
+                if not _is_cancellation(error):
                     raised = error
+                elif self._stuck is None:
+                    raise  # Somebody else's.
             finally:
                 self._over = True
         while _cancel_count(self._task) > cancelling:

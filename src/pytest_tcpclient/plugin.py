@@ -169,6 +169,7 @@ def _with_marker(options: Options, marker: pytest.Mark) -> Options:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    __tracebackhide__ = True
     try:
         return (yield)
     except BaseException as raised:
@@ -177,6 +178,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    __tracebackhide__ = True
     supervisor = item.stash.get(_runners.SUPERVISOR, None)
     if supervisor is None:
         return (yield)
@@ -194,6 +196,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    __tracebackhide__ = True
     try:
         return (yield)
     except BaseException as raised:
@@ -221,6 +224,7 @@ def _raise_verdict(item: pytest.Item, raised: BaseException) -> None:
     supervisor = item.stash.get(_runners.SUPERVISOR, None)
     if supervisor is None:
         raise raised
+    supervisor.interrupt()
     verdict = supervisor.verdict(raised)
     assert verdict is not None
     supervisor.explain(verdict)

@@ -1,0 +1,50 @@
+"""Clients for the tests of the network half, and what a server says to them."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+import anyio
+import pytest
+from anyio.abc import SocketAttribute, SocketStream
+
+from pytest_tcpclient import ScriptMismatch, TcpServer
+
+
+async def connect(server: TcpServer) -> SocketStream:
+    """Connect a client."""
+    return await anyio.connect_tcp(server.host, server.port)
+
+
+async def receive_exactly(stream: SocketStream, size: int) -> bytes:
+    """Receive so many bytes, in however many pieces."""
+    data = b""
+    while len(data) < size:
+        data += await stream.receive(size - len(data))
+    return data
+
+
+async def receive_all(stream: SocketStream) -> bytes:
+    """Receive until the server has finished sending."""
+    return b"".join([data async for data in stream])
+
+
+async def reset(stream: SocketStream) -> None:
+    """Abort the connection from the client's side."""
+    raw_socket = stream.extra(SocketAttribute.raw_socket)
+    raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await stream.aclose()
+
+
+async def failure_of(server: TcpServer) -> str:
+    """The first line with which ``join()`` fails."""
+    with pytest.raises(ScriptMismatch) as caught:
+        await server.join()
+    return str(caught.value).partition("\n")[0]
+
+
+def every_split(data: bytes) -> list[list[bytes]]:
+    """The data whole, byte by byte, and cut in two at every place."""
+    in_two = [[data[:i], data[i:]] for i in range(1, len(data))]
+    return [[data], [bytes([byte]) for byte in data], *in_two]
