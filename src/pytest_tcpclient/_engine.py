@@ -15,12 +15,12 @@ from collections.abc import Callable
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import SocketStream
 
-from . import _transport
 from ._conversation import Conversation, Signal
 from ._failure import Failure
 from ._host import Host
 from ._steps import Action, Disconnect, Send
 from ._transcript import Event, Transcript, What
+from ._transport import close_stream, reset_stream
 
 #: How much is given to the event loop at once: what it accepts of that is progress.
 CHUNK = 64 * 1024
@@ -104,10 +104,10 @@ class Engine:
         if stream is None:
             return False
         if self.conversation.eof or self.conversation.reset:
-            await _transport.close(stream)
+            await close_stream(stream)
             return False
         self._note(What.SERVER_RESET)
-        await _transport.reset(stream)
+        await reset_stream(stream)
         return True
 
     def _next(self) -> Action | Signal:

@@ -129,21 +129,35 @@ def asyncio_fixtures() -> ModuleType:
 
 
 def has_dependents(request: pytest.FixtureRequest, faces: tuple[str, ...]) -> bool:
-    """Whether a fixture of the test depends on one of ours: it may hold the client.
+    """Whether a fixture that depends on one of ours has a teardown: it may close the client.
 
     :param faces: the names of our public fixtures.
     """
-    definitions = request.node._fixtureinfo.name2fixturedefs
-    return any(
-        face in definition.argnames
-        for name, found in definitions.items()
+    dependents = set(faces)
+    definitions = {
+        name: found[-1]
+        for name, found in request.node._fixtureinfo.name2fixturedefs.items()
         if name not in faces
-        for definition in found
-        for face in faces
+    }
+    size = 0
+    while size < len(dependents):
+        size = len(dependents)
+        dependents |= {
+            name for name, each in definitions.items() if dependents.intersection(each.argnames)
+        }
+    return any(_has_teardown(definitions[name]) for name in dependents.difference(faces))
+
+
+def _has_teardown(definition: pytest.FixtureDef[object]) -> bool:
+    function = definition.func
+    return (
+        inspect.isgeneratorfunction(function)
+        or inspect.isasyncgenfunction(function)
+        or "request" in definition.argnames  # For addfinalizer().
     )
 
 
-def rules(runner: Runner, grace: float, factor: float) -> Rules:
+def rules_for(runner: Runner, grace: float, factor: float) -> Rules:
     """What the supervisor must know of pytest and of what runs the test."""
     from ._outcome import Failed
     from ._supervisor import Rules

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, Protocol
 import anyio
 from anyio.abc import SocketListener, SocketStream
 
-from . import _transport
 from ._conversation import Conversation
 from ._engine import REST, Engine
 from ._errors import ScriptError
@@ -32,6 +31,7 @@ from ._pairing import Pairing
 from ._script import Handle, Script, place_of_caller
 from ._steps import ExpectConnect, ExpectDisconnect, ExpectEnd, Place, Step
 from ._transcript import Transcript
+from ._transport import reset_stream
 
 
 class Referee(Protocol):
@@ -302,7 +302,7 @@ class TcpServer(Script):
             self._accepted_count += 1
             if self.failure is not None:
                 # It would never be served. A client that reconnects for ever learns it, too.
-                await _transport.reset(stream)
+                await reset_stream(stream)
                 continue
             unclaimed = _Unclaimed(
                 self._accepted_count, stream, self._task_host.now(), *self._busy()
@@ -413,7 +413,7 @@ class TcpServer(Script):
         unclaimed = list(self._pairing.unclaimed)
         self._pairing.unclaimed.clear()
         for each in unclaimed:
-            await _transport.reset(each.stream)
+            await reset_stream(each.stream)
         aborted = [await connection._engine.reset() for connection in self.connections]
         return bool(unclaimed) or any(aborted)
 

@@ -25,11 +25,11 @@ from typing import Any
 
 import anyio
 
-from . import _report
 from ._errors import ScriptMismatch
 from ._failure import Failure
 from ._host import Host
 from ._options import Options
+from ._report import aside, render, standing
 from ._server import TcpServer
 from ._traceback import Spot, spot_in, spots_of_error, spots_of_task, traceback_of
 
@@ -108,11 +108,14 @@ class Supervisor:
         :raises ScriptMismatch: for the first failure that is not settled.
         """
         __tracebackhide__ = True
+        await self._check()
+        if self.failure is not None:
+            raise self.settle(self.failure)
+
+    async def _check(self) -> None:
         for server in self.servers:
             if self.failure is None and not server.stopped:
                 await server.finish()
-        if self.failure is not None:
-            raise self.settle(self.failure)
 
     def report(self, server: TcpServer, failure: Failure) -> None:
         """A server has failed."""
@@ -154,12 +157,10 @@ class Supervisor:
             raised = await self._run(body)
         self._over = True
         self.completed = raised is None and self._stuck is None
-        if raised is None and self.failure is None and not self.deferred:
-            for server in self.servers:
-                if self.failure is None and not server.stopped:
-                    await server.finish()
-        elif isinstance(raised, Exception) and self.failure is None and host is not None:
-            # Perhaps what the client sent before that was wrong already.
+        if self.completed and not self.deferred:
+            await self._check()
+        elif self.completed or isinstance(raised, Exception):
+            # Perhaps what the client has sent is wrong already.
             for server in self.servers:
                 await server.settle()
         verdict = self.verdict(raised)
@@ -243,13 +244,16 @@ class Supervisor:
             if first is None or self._failures.index(first) > self._failures.index(own.failure):
                 first = own.failure
             spots = spots_of_error(own)
+            if raised is not own and not any(spot.frame is self._frame for spot in spots):
+                # Raised in another task: the test itself was where it waited for that.
+                spots = spots_of_error(raised) + spots
         elif first is None:
             return raised
         elif raised is None:
             spots = self._where(first)
         elif first.only_the_end and not _is_connection_error(raised):
             # The client closed because the test was failing already, not the other way.
-            _note(raised, _report.aside(first))
+            _note(raised, aside(first))
             self._settled.add(id(first))
             return raised
         else:
@@ -265,7 +269,7 @@ class Supervisor:
         if isinstance(raised, (ScriptMismatch, *self._rules.passing)):
             return
         for server in self.servers:
-            where = _report.standing(server.standing())
+            where = standing(server.standing())
             if where and where not in getattr(raised, "__notes__", ()):
                 _note(raised, where)
 
@@ -274,7 +278,7 @@ class Supervisor:
             "".join(traceback.format_exception_only(type(other), other)).strip()
             for other in others or ()
         ]
-        text = _report.render(failure, hint_in_line=self._rules.hint_in_line, then=then)
+        text = render(failure, hint_in_line=self._rules.hint_in_line, then=then)
         return self._rules.error(text, failure)
 
     def _sorted(

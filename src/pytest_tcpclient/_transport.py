@@ -12,7 +12,7 @@ from anyio.abc import SocketAttribute, SocketStream
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
-async def reset(stream: SocketStream) -> None:
+async def reset_stream(stream: SocketStream) -> None:
     """Abort the connection: a client that waits for anything is woken at once.
 
     With a linger time of zero, ``close()`` drops what was not sent and sends RST (POSIX,
@@ -22,10 +22,10 @@ async def reset(stream: SocketStream) -> None:
     with suppress(OSError, AttributeError):
         raw_socket = stream.extra(SocketAttribute.raw_socket)
         raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
-    await close(stream)
+    await close_stream(stream)
 
 
-async def close(stream: SocketStream) -> None:
+async def close_stream(stream: SocketStream) -> None:
     """Close the socket, whatever state the connection is in, and even when cancelled."""
     with anyio.CancelScope(shield=True):
         await stream.aclose()

@@ -13,9 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import _runners
 from ._checked import checked_seconds
 from ._options import CHECKS, Options
+from ._runners import (
+    SUPERVISOR,
+    Runner,
+    asyncio_fixtures,
+    get_factory,
+    get_server,
+    has_dependents,
+    hosted_factory,
+    rules_for,
+    runner_of,
+)
 
 if TYPE_CHECKING:
     from ._factory import TcpServerFactory
@@ -84,7 +94,7 @@ def pytest_configure(config: pytest.Config) -> None:
         _seconds("--tcpclient-timeout-factor", config.getoption("tcpclient_timeout_factor")),
     )
     if config.pluginmanager.has_plugin("asyncio"):
-        config.pluginmanager.register(_runners.asyncio_fixtures(), "tcpclient_asyncio")
+        config.pluginmanager.register(asyncio_fixtures(), "tcpclient_asyncio")
 
 
 def _ini(config: pytest.Config, name: str) -> Any:
@@ -113,7 +123,7 @@ def tcpserver(request: pytest.FixtureRequest) -> TcpServer:
     ``expect_bytes(...)``, ``send_bytes(...)``, ``expect_disconnect()``, ...), connect the
     client to ``tcpserver.port`` on localhost, and ``await tcpserver.join()``.
     """
-    return _runners.get_server(request, _supervised(request, "tcpserver"))
+    return get_server(request, _supervised(request, "tcpserver"))
 
 
 @pytest.fixture
@@ -122,13 +132,13 @@ def tcpserver_factory(request: pytest.FixtureRequest) -> TcpServerFactory:
 
     ``await tcpserver_factory.stop()`` ends them and checks them; so does the end of the test.
     """
-    return _runners.get_factory(request, _supervised(request, "tcpserver_factory"))
+    return get_factory(request, _supervised(request, "tcpserver_factory"))
 
 
 @pytest.fixture
 async def _tcpclient_factory(request: pytest.FixtureRequest) -> AsyncIterator[TcpServerFactory]:
     """For anyio's plugin and pytest-trio."""
-    async with _runners.hosted_factory(request) as factory:
+    async with hosted_factory(request) as factory:
         yield factory
 
 
@@ -138,19 +148,19 @@ def _tcpclient_server(_tcpclient_factory: TcpServerFactory) -> TcpServer:
     return _tcpclient_factory.default
 
 
-def _supervised(request: pytest.FixtureRequest, fixture: str) -> _runners.Runner:
+def _supervised(request: pytest.FixtureRequest, fixture: str) -> Runner:
     """See to it that the test has a supervisor. Return what runs the test."""
     item = request.node
-    runner = _runners.runner_of(item, fixture)
-    if _runners.SUPERVISOR not in item.stash:
+    runner = runner_of(item, fixture)
+    if SUPERVISOR not in item.stash:
         from ._supervisor import Supervisor
 
         options, grace, factor = item.config.stash[_SETTINGS]
         for marker in reversed(list(item.iter_markers("tcpserver"))):
             options = _with_marker(options, marker)
-        rules = _runners.rules(runner, grace=grace, factor=factor)
-        item.stash[_runners.SUPERVISOR] = supervisor = Supervisor(rules, options)
-        supervisor.deferred = _runners.has_dependents(request, _FIXTURES)
+        rules = rules_for(runner, grace=grace, factor=factor)
+        item.stash[SUPERVISOR] = supervisor = Supervisor(rules, options)
+        supervisor.deferred = has_dependents(request, _FIXTURES)
     return runner
 
 
@@ -179,7 +189,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     __tracebackhide__ = True
-    supervisor = item.stash.get(_runners.SUPERVISOR, None)
+    supervisor = item.stash.get(SUPERVISOR, None)
     if supervisor is None:
         return (yield)
     body = item.obj  # type: ignore[attr-defined]
@@ -203,8 +213,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
         _raise_verdict(item, raised)
     finally:
         # Another run of the same item (pytest-rerunfailures) has a supervisor of its own.
-        if _runners.SUPERVISOR in item.stash:
-            del item.stash[_runners.SUPERVISOR]
+        if SUPERVISOR in item.stash:
+            del item.stash[SUPERVISOR]
 
 
 def _watched(body: Any, supervisor: Supervisor) -> Any:
@@ -221,7 +231,7 @@ def _watched(body: Any, supervisor: Supervisor) -> Any:
 def _raise_verdict(item: pytest.Item, raised: BaseException) -> None:
     """Raise what the phase ends with, outside of whatever the runner has wrapped it in."""
     __tracebackhide__ = True
-    supervisor = item.stash.get(_runners.SUPERVISOR, None)
+    supervisor = item.stash.get(SUPERVISOR, None)
     if supervisor is None:
         raise raised
     supervisor.interrupt()

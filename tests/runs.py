@@ -1,0 +1,130 @@
+"""Runs test files in a pytest of their own, under each of the runners."""
+
+from __future__ import annotations
+
+import importlib.util
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+INI = """
+[pytest]
+asyncio_mode = strict
+asyncio_default_fixture_loop_scope = function
+filterwarnings = error
+tcpclient_timeout = 0.3
+tcpclient_grace = 0.2
+"""
+
+HEADER = """
+import anyio, asyncio, pytest, socket, sys
+from pytest_tcpclient import ScriptMismatch
+
+{fixtures}
+pytestmark = pytest.mark.{mark}
+
+def connect(server):
+    return anyio.connect_tcp(server.host, server.port)
+
+"""
+
+BACKEND = """
+@pytest.fixture
+def anyio_backend():
+    return {backend!r}, {options!r}
+"""
+
+
+class Runner(NamedTuple):
+    """One way to run a test, and what the file must say for it."""
+
+    mark: str
+    needs: str | None = None
+    backend: str = "asyncio"
+    uvloop: bool = False
+    fixture: str = "pytest.fixture"
+
+    def header(self) -> str:
+        """What stands above the tests of a file."""
+        fixtures = f"fixture = {self.fixture}\n"
+        if self.mark == "anyio":
+            options = {"use_uvloop": True} if self.uvloop else {}
+            fixtures += BACKEND.format(backend=self.backend, options=options)
+        if self.mark == "asyncio":
+            fixtures = "import pytest_asyncio\n" + fixtures
+        return HEADER.format(mark=self.mark, fixtures=fixtures)
+
+
+RUNNERS = {
+    "anyio on asyncio": Runner("anyio"),
+    "anyio on uvloop": Runner("anyio", needs="uvloop", uvloop=True),
+    "anyio on trio": Runner("anyio", backend="trio"),
+    "pytest-asyncio": Runner("asyncio", needs="pytest_asyncio", fixture="pytest_asyncio.fixture"),
+    "pytest-trio": Runner("trio", needs="pytest_trio", backend="trio"),
+}
+
+EVERY_RUNNER = [
+    pytest.param(
+        runner,
+        id=name,
+        marks=pytest.mark.skipif(
+            runner.needs is not None and importlib.util.find_spec(runner.needs) is None,
+            reason=f"{runner.needs} is not installed",
+        ),
+    )
+    for name, runner in RUNNERS.items()
+]
+
+
+class Result(NamedTuple):
+    """How one phase of a test ended.
+
+    ``line`` is the first line of the failure, ``at`` the line of the test at which the
+    traceback ends, ``text`` all that pytest prints about it.
+    """
+
+    when: str
+    outcome: str
+    line: str = ""
+    at: str = ""
+    text: str = ""
+
+
+class Run(NamedTuple):
+    """A whole run: what was not simply passed, by the name of the test."""
+
+    passed: list[str]
+    others: dict[str, Result]
+    exit_code: int
+
+
+def run(pytester: pytest.Pytester, runner: Runner, source: str, *arguments: str) -> Run:
+    """Run the tests of a source under one runner, in this process."""
+    pytester.makeini(INI)
+    path = pytester.makepyfile(runner.header() + textwrap.dedent(source))
+    record = pytester.inline_run("-p", "no:randomly", "-p", "no:cacheprovider", *arguments)
+    passed: list[str] = []
+    others: dict[str, Result] = {}
+    for report in record.getreports("pytest_runtest_logreport"):
+        name = report.nodeid.partition("::")[2]
+        if report.outcome == "passed":
+            if report.when == "call":
+                passed.append(name)
+        else:
+            assert name not in others, f"{name} ended twice: {others[name]}, {report}"
+            others[name] = _result(report, path)
+    return Run(passed, others, int(record.ret))
+
+
+def _result(report: pytest.TestReport, path: Path) -> Result:
+    text = str(report.longrepr)
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is None:
+        return Result(report.when, report.outcome, text=text)
+    line = crash.message.partition("\n")[0]
+    if Path(crash.path) != path:
+        return Result(report.when, report.outcome, line, f"{crash.path}:{crash.lineno}", text)
+    at = path.read_text().splitlines()[crash.lineno - 1].strip()
+    return Result(report.when, report.outcome, line, at, text)
