@@ -37,6 +37,10 @@ def anyio_backend():
 """
 
 
+#: Plugins that a developer may have: one shuffles the tests, one opens sockets of its own.
+NOT_WANTED = ("randomly", "rerunfailures", "xdist", "cacheprovider")
+
+
 class Runner(NamedTuple):
     """One way to run a test, and what the file must say for it."""
 
@@ -104,7 +108,8 @@ def run(pytester: pytest.Pytester, runner: Runner, source: str, *arguments: str)
     """Run the tests of a source under one runner, in this process."""
     pytester.makeini(INI)
     path = pytester.makepyfile(runner.header() + textwrap.dedent(source))
-    record = pytester.inline_run("-p", "no:randomly", "-p", "no:cacheprovider", *arguments)
+    quiet = [word for name in NOT_WANTED for word in ("-p", f"no:{name}")]
+    record = pytester.inline_run(*quiet, *arguments)
     passed: list[str] = []
     others: dict[str, Result] = {}
     for report in record.getreports("pytest_runtest_logreport"):

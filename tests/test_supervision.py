@@ -7,7 +7,7 @@ traceback at the line of the test where it was.
 from __future__ import annotations
 
 import pytest
-from runs import EVERY_RUNNER, Result, run
+from runs import EVERY_RUNNER, run
 
 pytestmark = pytest.mark.parametrize("runner", EVERY_RUNNER)
 
@@ -167,3 +167,350 @@ def test_every_client_that_sends_the_wrong_bytes_is_told_so(pytester, runner):
         assert "site-packages" not in each.text
         assert "pytest_tcpclient" not in each.text
         assert "ExceptionGroup" not in each.text
+
+
+BODIES = """
+    async def test_own_error_before_any_failure(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Bonjour", timeout=10)
+        async with await connect(tcpserver) as stream:
+            await stream.send(b"Bon")
+            assert 1 == 2
+
+    async def test_own_timeout(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Bonjour", timeout=10)
+        with anyio.fail_after(0.1):
+            async with await connect(tcpserver) as stream:
+                await stream.receive()
+
+    async def test_connection_error_of_an_early_close(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Bonjour")
+        async with await connect(tcpserver) as stream:
+            await stream.send(b"Bon")
+        raise ConnectionError("closed")
+
+    async def test_script_not_done_at_the_end(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Bonjour")  # here
+        stream = await connect(tcpserver)
+        async with stream:
+            pass
+
+    async def test_declared_in_a_helper(tcpserver):
+        def declare():
+            tcpserver.expect_connect()
+        declare()  # here
+
+    async def test_left_open(tcpserver):
+        tcpserver.expect_connect()
+        left_open.append(socket.create_connection(tcpserver.address))  # here
+
+    left_open = []
+
+    async def test_says_more(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Bonjour")
+        async with await connect(tcpserver) as stream:
+            await stream.send(b"Bonjour, world")
+
+    async def test_one_connection_too_many(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_disconnect()
+        async with await connect(tcpserver):
+            pass
+        await tcpserver.join()
+        async with await connect(tcpserver):
+            pass
+
+    async def test_step_without_connection(tcpserver):
+        tcpserver.expect_bytes(b"Bonjour")
+
+    async def test_two_servers_both_fail(tcpserver_factory):
+        one = await tcpserver_factory(name="one")
+        two = await tcpserver_factory(name="two", timeout=0.1)
+        one.expect_connect()
+        two.expect_connect()
+        await anyio.sleep(100)
+
+    async def test_other_server_fails_during_join(tcpserver_factory):
+        one = await tcpserver_factory(timeout=10)
+        two = await tcpserver_factory(timeout=0.1)
+        one.expect_connect()
+        two.expect_connect()
+        await one.join()  # here
+
+    async def test_caught_and_another_fails(tcpserver_factory):
+        one = await tcpserver_factory(timeout=0.1)
+        one.expect_connect()
+        with pytest.raises(pytest.fail.Exception, match="^Timed out waiting for client to conn"):
+            await one.join()
+        two = await tcpserver_factory(timeout=0.1)
+        two.expect_connect()
+        two.expect_bytes(b"Bonjour")
+        async with await connect(two) as stream:
+            await stream.receive()
+
+    async def test_caught_and_own_error(tcpserver):
+        tcpserver.expect_connect(timeout=0)
+        with pytest.raises(ScriptMismatch):
+            await tcpserver.join()
+        await anyio.sleep(0.3)
+        assert 1 == 2
+
+    async def test_caught_is_settled(tcpserver):
+        tcpserver.expect_connect(timeout=0)
+        with pytest.raises(pytest.fail.Exception):
+            await tcpserver.join()
+        await anyio.sleep(0.6)
+        await tcpserver.join()
+
+    async def test_skipped(tcpserver):
+        tcpserver.expect_connect()
+        pytest.skip("not today")
+
+    async def test_expected_to_fail(tcpserver):
+        tcpserver.expect_connect()
+        pytest.xfail("known")
+
+    @pytest.mark.xfail(strict=True)
+    async def test_marked_as_expected_to_fail(tcpserver):
+        tcpserver.expect_connect(timeout=0)
+
+    @pytest.mark.tcpserver(timeout=0.1)
+    async def test_time_of_the_marker(tcpserver):
+        tcpserver.expect_connect()
+        with anyio.fail_after(0.25):
+            await tcpserver.join()
+
+    @pytest.mark.tcpserver(strict=False)
+    async def test_checks_switched_off(tcpserver):
+        tcpserver.expect_connect()
+        async with await connect(tcpserver), await connect(tcpserver) as stream:
+            await stream.send(b"x")
+
+    cleaned = []
+
+    async def test_cleans_up(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Bonjour")
+        async with await connect(tcpserver) as stream:
+            await stream.send(b"Goodbye")
+            try:
+                await anyio.sleep(100)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.sleep(0.05)
+                cleaned.append(True)
+
+    async def test_has_cleaned_up():
+        assert cleaned == [True]
+        left_open.pop().close()
+
+    class TestInAClass:
+        async def test_passes(self, tcpserver):
+            tcpserver.expect_connect()
+            async with await connect(tcpserver):
+                await tcpserver.join()
+
+        async def test_fails(self, tcpserver):
+            tcpserver.expect_connect(timeout=0)
+            await tcpserver.join()  # here
+"""
+
+
+def test_every_body_ends_as_it_should(pytester, runner):
+    """Its own errors stand, its own wishes are respected, and the checks are made."""
+    result = run(pytester, runner, BODIES, "-W", "error")
+    assert result.passed == [
+        "test_caught_is_settled",
+        "test_checks_switched_off",
+        "test_has_cleaned_up",
+        "TestInAClass::test_passes",
+    ]
+    others = {name: (each.outcome, each.line) for name, each in result.others.items()}
+    own = ("failed", "assert 1 == 2")
+    if runner.mark == "trio":  # pytest-trio wraps what a test raises.
+        assert others.pop("test_own_error_before_any_failure")[0] == "failed"
+        assert others.pop("test_own_timeout")[0] == "failed"
+        assert others.pop("test_caught_and_own_error")[0] == "failed"
+    else:
+        assert others.pop("test_own_error_before_any_failure") == own
+        assert others.pop("test_own_timeout") == ("failed", "TimeoutError")
+        assert others.pop("test_caught_and_own_error") == own
+    closed = "before the connection was closed."
+    second = "Failed: Connection 2 was not expected."
+    no_connection = "Failed: Timed out waiting for client to connect."
+    assert {name: line for name, (outcome, line) in others.items() if outcome == "failed"} == {
+        "test_connection_error_of_an_early_close": (
+            f"Failed: Expected to read b'Bonjour' but only read b'Bon' {closed}"
+        ),
+        "test_script_not_done_at_the_end": (
+            f"Failed: Expected to read b'Bonjour' but only read b'' {closed}"
+        ),
+        "test_declared_in_a_helper": no_connection,
+        "test_left_open": "Failed: Client left connection 1 open.",
+        "test_says_more": "Failed: Client sent b', world' after the script was done.",
+        "test_one_connection_too_many": second,
+        "test_step_without_connection": (
+            "Failed: Missing `expect_connect()` before `expect_bytes(b'Bonjour')`"
+        ),
+        "test_two_servers_both_fail": no_connection,
+        "test_other_server_fails_during_join": no_connection,
+        "test_caught_and_another_fails": "Failed: Timed out waiting for b'Bonjour'",
+        "test_time_of_the_marker": no_connection,
+        "test_cleans_up": MISMATCH,
+        "TestInAClass::test_fails": no_connection,
+    }
+    assert [name for name, (outcome, _) in others.items() if outcome == "skipped"] == [
+        "test_skipped",
+        "test_expected_to_fail",
+        "test_marked_as_expected_to_fail",
+    ]
+    for name in (
+        "test_script_not_done_at_the_end",
+        "test_declared_in_a_helper",
+        "test_left_open",
+        "test_other_server_fails_during_join",
+        "TestInAClass::test_fails",
+    ):
+        assert result.others[name].at.endswith("# here"), name
+    assert all(each.when == "call" for each in result.others.values())
+
+
+def test_an_error_of_the_test_itself_is_told_where_the_script_stood(pytester, runner):
+    """As a note on it, and a line about the connection that ended while it unwound."""
+    result = run(pytester, runner, BODIES, "-k", "own_error_before or own_timeout")
+    for name in ("test_own_error_before_any_failure", "test_own_timeout"):
+        text = result.others[name].text
+        assert text.count("The connection ended when the server 127.0.0.1:") == 1
+        assert text.count(" was at expect_bytes(b'Bonjour', timeout=10) (") == 1
+
+
+FIXTURES = """
+    @fixture
+    async def client(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Hello")
+        tcpserver.send_bytes(b"Welcome")
+        async with await connect(tcpserver) as stream:
+            await stream.send(b"Hello")
+            assert await stream.receive() == b"Welcome"
+            yield stream
+            await stream.send(b"Bye")
+
+    async def test_closes_in_teardown(client, tcpserver):
+        tcpserver.expect_bytes(b"Bye")
+        tcpserver.expect_disconnect()
+
+    async def test_says_something_else_in_teardown(client, tcpserver):
+        tcpserver.expect_bytes(b"BYE")
+
+    async def test_fails_in_its_body(client, tcpserver):
+        tcpserver.expect_bytes(b"Good")
+        await client.send(b"Goo")
+        await tcpserver.join()  # here
+
+    async def test_is_wrong_already_at_the_end_of_the_body(client, tcpserver):
+        tcpserver.expect_bytes(b"Good")
+        await client.send(b"Bad")
+
+    @fixture
+    async def wrong_client(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Hello")
+        tcpserver.send_bytes(b"Welcome")
+        async with await connect(tcpserver) as stream:
+            await stream.send(b"HELLO")
+            await stream.receive()  # here
+            yield stream
+
+    async def test_setup_waits_for_a_reply(wrong_client):
+        pass
+
+    @fixture
+    async def wrong_client_that_does_not_mind(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Hello")
+        tcpserver.send_bytes(b"Welcome")
+        async with await connect(tcpserver) as stream:
+            await stream.send(b"HELLO")
+            try:
+                await stream.receive()
+            except anyio.BrokenResourceError:
+                pass
+        return None
+
+    async def test_is_not_run(wrong_client_that_does_not_mind):
+        raise AssertionError
+"""
+
+
+def test_fixtures_that_hold_the_client_work(pytester, runner):
+    """What fails in a fixture is pytest's ERROR, with the server's first line."""
+    result = run(pytester, runner, FIXTURES, "-W", "error")
+    # pytest-trio runs the fixtures in the call phase of the test.
+    trio = runner.mark == "trio"
+    expected = {
+        "test_says_something_else_in_teardown": (
+            "call" if trio else "teardown",
+            "Failed: Expected to read b'BYE' but actually read b'Bye'",
+        ),
+        "test_fails_in_its_body": ("call", "Failed: Timed out waiting for b'Good'"),
+        "test_is_wrong_already_at_the_end_of_the_body": (
+            "call",
+            "Failed: Expected to read b'Good' but actually read b'Bad'",
+        ),
+        "test_setup_waits_for_a_reply": (
+            "call" if trio else "setup",
+            "Failed: Expected to read b'Hello' but actually read b'HELLO'",
+        ),
+        "test_is_not_run": (
+            "call",
+            "Failed: Expected to read b'Hello' but actually read b'HELLO'",
+        ),
+    }
+    assert {name: (each.when, each.line) for name, each in result.others.items()} == expected
+    passed = ["test_closes_in_teardown", "test_says_something_else_in_teardown"]
+    assert result.passed == (passed[:1] if trio else passed)
+    assert result.others["test_fails_in_its_body"].at.endswith("# here")
+    assert result.others["test_setup_waits_for_a_reply"].at.endswith("# here")
+
+
+MANY = """
+    import gc, threading
+
+    @pytest.mark.parametrize("number", range(80))
+    async def test_many(tcpserver, number):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Hello")
+        tcpserver.send_bytes(b"Welcome")
+        tcpserver.expect_disconnect()
+        async with await connect(tcpserver) as stream:
+            await stream.send(b"Hello" if number % 4 else b"Goodbye")
+            await stream.receive()
+        await tcpserver.join()
+
+    def open_sockets():
+        gc.collect()
+        return [each for each in gc.get_objects() if type(each) is socket.socket
+                and each.fileno() != -1 and each.family in (socket.AF_INET, socket.AF_INET6)]
+
+    async def test_nothing_is_left():
+        assert open_sockets() == []
+        names = [thread.name for thread in threading.enumerate()]
+        assert [name for name in names if "tcpclient" in name] == []
+        if "asyncio" in str(anyio.get_current_task()):
+            assert len(asyncio.all_tasks()) <= 2
+"""
+
+
+def test_nothing_lasts(pytester, runner):
+    """After 80 tests of which 20 fail: no error, no warning, no socket, thread or task."""
+    result = run(pytester, runner, MANY, "-W", "error")
+    assert len(result.passed) == 61
+    assert result.passed[-1] == "test_nothing_is_left"
+    assert [each[:3] for each in result.others.values()] == [
+        ("call", "failed", "Failed: Expected to read b'Hello' but actually read b'Goodb'")
+    ] * 20

@@ -257,7 +257,7 @@ class Supervisor:
             self._settled.add(id(first))
             return raised
         else:
-            spots = spots_of_error(raised)
+            spots = next(filter(None, map(spots_of_error, (raised, *others))), [])
         self._settled.update(id(failure) for failure in self._failures)
         error = self._error(first, others)
         error.__suppress_context__ = True
