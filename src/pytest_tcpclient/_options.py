@@ -67,8 +67,9 @@ class Options:
         if "strict" in settings:
             strict = checked_flag("strict", settings.pop("strict"))
             settings = {**dict.fromkeys(CHECKS, strict), **settings}
-        checked = {name: _CHECKED[name](name, value) for name, value in settings.items()}
-        return replace(self, **checked)  # type: ignore[arg-type]
+        for name, value in settings.items():
+            settings[name] = _CHECKED[name](name, value)
+        return replace(self, **settings)  # type: ignore[arg-type]
 
 
 def _checked_host(name: str, value: object) -> str | None:

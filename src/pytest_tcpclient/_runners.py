@@ -101,7 +101,8 @@ async def hosted_factory(request: pytest.FixtureRequest) -> AsyncIterator[TcpSer
     supervisor = request.node.stash[SUPERVISOR]
     try:
         factory = TcpServerFactory(supervisor)
-        if "tcpserver" in request.fixturenames:
+        # Among the arguments of the test, or asked for by getfixturevalue() just now.
+        if "tcpserver" in request.fixturenames or supervisor.has_default:
             factory.default = await factory()
         yield factory
         if supervisor.deferred and supervisor.completed:

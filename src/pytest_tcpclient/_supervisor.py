@@ -67,6 +67,8 @@ class Supervisor:
     def __init__(self, rules: Rules, options: Options) -> None:
         self.options = options
         self.servers: list[TcpServer] = []
+        #: Whether the test has asked for the ``tcpserver`` fixture.
+        self.has_default = False
         #: Whether the checks wait for the fixtures that use a server.
         self.deferred = False
         #: Whether the body ran to its end: otherwise there is nothing to check.

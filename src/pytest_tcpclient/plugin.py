@@ -161,6 +161,8 @@ def _supervised(request: pytest.FixtureRequest, fixture: str) -> Runner:
         rules = rules_for(runner, grace=grace, factor=factor)
         item.stash[SUPERVISOR] = supervisor = Supervisor(rules, options)
         supervisor.deferred = has_dependents(request, _FIXTURES)
+    if fixture == "tcpserver":
+        item.stash[SUPERVISOR].has_default = True
     return runner
 
 

@@ -1,0 +1,580 @@
+"""pytest's face: fixtures, settings, markers, and what is said of their misuse."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+
+import pytest
+from runs import EVERY_RUNNER, INI, RUNNERS, Runner, run
+
+from pytest_tcpclient import Failure, ScriptMismatch
+from pytest_tcpclient._failure import TimedOut
+from pytest_tcpclient._outcome import Failed
+
+ANYIO = RUNNERS["anyio on asyncio"]
+
+
+def only(run):
+    """The one thing that was not simply passed."""
+    assert run.passed == []
+    [result] = run.others.values()
+    return result
+
+
+def test_fixtures_are_documented(pytester):
+    """pytest --fixtures."""
+    pytester.makeini(INI)
+    output = pytester.runpytest("--fixtures").stdout
+    output.fnmatch_lines(
+        [
+            "tcpserver -- *pytest_tcpclient/plugin.py:*",
+            "    A TCP server that follows a script and fails the test if the client does not.",
+            "tcpserver_factory -- *pytest_tcpclient/plugin.py:*",
+            "    Makes scripted TCP servers: ``server = await tcpserver_factory(timeout=2)``.",
+        ]
+    )
+    output.no_fnmatch_line("*_tcpclient_*")
+
+
+def test_marker_is_documented(pytester):
+    """pytest --markers."""
+    pytester.makeini(INI)
+    pytester.runpytest("--markers").stdout.fnmatch_lines(
+        ["@pytest.mark.tcpserver(host, port, timeout, name, strict, check_pending, *"]
+    )
+
+
+def test_settings_are_documented(pytester):
+    """pytest --help."""
+    pytester.makeini(INI)
+    text = " ".join(pytester.runpytest("--help").stdout.str().split())
+    for words in (
+        "--tcpclient-timeout-factor=FACTOR multiply every timeout of a server by this",
+        "Seconds that an expectation may take if nothing else is said (default: 1)",
+        "Seconds that a test may go on after its server has failed (default: 0.5)",
+        "When a test is over, wait for the steps that are not done (default: true)",
+        "Fail a test if the client sends bytes that no step expects (default: true)",
+        "Fail a test if the client opens more connections than expected (default: true)",
+        "Fail a test if the client leaves a connection open at its end (default: true)",
+        "All of these checks at once (default: true)",
+    ):
+        assert words in text, words
+    for name in (
+        "timeout",
+        "grace",
+        "strict",
+        "check_pending",
+        "check_unexpected",
+        "check_extra_connections",
+        "check_left_open",
+    ):
+        assert f"tcpclient_{name}" in text, name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-o", "tcpclient_timeout=soon"], "tcpclient_timeout*soon*"),
+        (["-o", "tcpclient_timeout=-1"], "tcpclient_timeout must be a number, zero or more, *-1*"),
+        (["-o", "tcpclient_grace=nan"], "tcpclient_grace must be a number, zero or more, *nan*"),
+        (["-o", "tcpclient_strict=perhaps"], "tcpclient_strict: *perhaps*"),
+        (
+            ["--tcpclient-timeout-factor=fast"],
+            "--tcpclient-timeout-factor must be a number, zero or more, not 'fast'",
+        ),
+    ],
+)
+def test_bad_settings_are_named(pytester, arguments, words):
+    """A usage error, before any test is run."""
+    pytester.makeini(INI)
+    result = pytester.runpytest(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {words}"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("timeout=-1", "timeout must be a number of seconds, zero or more, not -1"),
+        ("timeout='1'", "timeout must be a number of seconds, not '1'"),
+        ("strict=1", "strict must be True or False, not 1"),
+        ("port=70000", "port must be a port number, 0 to 65535, not 70000"),
+        (
+            "host='example.org'",
+            'host must be an IP address or "localhost" (no name is looked up), not \'example.org\'',
+        ),
+        (
+            "colour='red'",
+            "there is no option 'colour'; there are host, port, timeout, name, check_pending, "
+            "check_unexpected, check_extra_connections, check_left_open, strict",
+        ),
+        ("2", "it takes keyword arguments only"),
+    ],
+)
+def test_bad_arguments_of_the_marker_are_named(pytester, arguments, words):
+    """An error of the setup, in one sentence."""
+    source = f"""
+        @pytest.mark.tcpserver({arguments})
+        async def test_it(tcpserver):
+            pass
+    """
+    result = only(run(pytester, ANYIO, source))
+    assert (result.when, result.text) == ("setup", f"@pytest.mark.tcpserver: {words}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ("timeout=float('nan')", "ValueError: timeout must be a number of seconds, zero or more"),
+        ("speed=1", "TypeError: there is no option 'speed'; there are host, port, "),
+        ("name=1", "TypeError: name must be a str, not 1"),
+        ("port=True", "TypeError: port must be a port number, not True"),
+        ("host=1", "TypeError: host must be an IP address, not 1"),
+    ],
+)
+def test_bad_options_of_the_factory_are_errors_at_that_line(pytester, arguments, error):
+    """The traceback ends in the test."""
+    source = f"""
+        async def test_it(tcpserver_factory):
+            await tcpserver_factory({arguments})  # here
+    """
+    result = only(run(pytester, ANYIO, source))
+    assert result.line.startswith(error)
+    assert result.at.endswith("# here")
+
+
+@pytest.mark.parametrize("runner", EVERY_RUNNER)
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("expect_bytes('Hi')", "TypeError: data must be bytes, not str: write b'Hi' or encode it"),
+        ("expect_bytes('Zoë')", "TypeError: data must be bytes, not str: encode it, 'Zoë'.encode()"),
+        ("expect_bytes(1)", "TypeError: data must be bytes, not int"),
+        ("expect_bytes(b'')", "ValueError: data must not be empty"),
+        ("send_bytes(b'')", "ValueError: data must not be empty"),
+        ("send_frame('Hi')", "TypeError: payload must be bytes, not str: write b'Hi' or encode it"),
+        ("expect_frame(None)", "TypeError: payload must be bytes, not NoneType"),
+        (
+            "expect_bytes(b'Hi', timeout=-1)",
+            "ValueError: timeout must be a number of seconds, zero or more, not -1",
+        ),
+        (
+            "expect_connect(timeout=float('nan'))",
+            "ValueError: timeout must be a number of seconds, zero or more, not nan",
+        ),
+        ("expect_disconnect('1')", "TypeError: timeout must be a number of seconds, not '1'"),
+    ],
+)
+def test_bad_arguments_of_a_step_are_errors_at_that_line(pytester, runner, call, error):
+    """The traceback ends in the test, whatever runs it."""
+    source = f"""
+        async def test_it(tcpserver):
+            tcpserver.{call}  # here
+    """
+    result = only(run(pytester, runner, source))
+    if runner.mark == "trio":  # pytest-trio wraps what a test raises.
+        assert f"{error}\n" in result.text
+    else:
+        assert (result.line, result.at) == (error, f"tcpserver.{call}  # here")
+        assert "pytest_tcpclient" not in result.text
+
+
+@pytest.mark.parametrize("fixture", ["tcpserver", "tcpserver_factory"])
+def test_a_plain_test_is_told_what_to_do(pytester, fixture):
+    """The fixtures serve async tests."""
+    pytester.makeini(INI)
+    pytester.makepyfile(f"def test_it({fixture}): pass")
+    result = pytester.runpytest()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            f"`{fixture}` serves async tests only, and test_it is not one: write it as "
+            "`async def`, and mark it with @pytest.mark.anyio, @pytest.mark.asyncio "
+            "(pytest-asyncio) or @pytest.mark.trio (pytest-trio)."
+        ]
+    )
+
+
+def test_an_async_test_that_nobody_runs_is_told_what_to_do(pytester):
+    """A mark is missing."""
+    pytester.makeini(INI)
+    pytester.makepyfile("async def test_it(tcpserver): pass")
+    result = pytester.runpytest()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["`tcpserver`: nothing runs test_it: mark it with @pytest.mark.anyio, *"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("marks", "claimants"),
+    [
+        (["anyio", "asyncio"], "pytest-asyncio and anyio"),
+        (["anyio", "trio"], "pytest-trio and anyio"),
+        (["asyncio", "trio"], "pytest-asyncio and pytest-trio"),
+    ],
+)
+def test_a_test_that_two_runners_claim_fails_at_once(pytester, marks, claimants):
+    """Its fixtures and its body would wait for each other for ever."""
+    pytest.importorskip("pytest_asyncio")
+    pytest.importorskip("pytest_trio")
+    source = f"""
+        pytestmark = [{", ".join(f"pytest.mark.{mark}" for mark in marks)}]
+
+        async def test_it(tcpserver):
+            pass
+    """
+    result = only(run(pytester, ANYIO, source))
+    assert result.when == "setup"
+    assert result.text == (
+        f"`tcpserver`: test_it is claimed by {claimants}, which would run its fixtures in one "
+        "event loop and the test in another: leave it to one of them. (The auto modes of "
+        "pytest-asyncio and pytest-trio claim every async test.)"
+    )
+
+
+@pytest.mark.parametrize("scope", ["function", "class", "module", "package", "session"])
+@pytest.mark.parametrize("how", ["marker", "ini", "auto"])
+def test_every_loop_scope_of_pytest_asyncio_works(pytester, scope, how):
+    """From the marker or the ini file, in strict and in auto mode."""
+    pytest.importorskip("pytest_asyncio")
+    mark = f"asyncio(loop_scope={scope!r})" if how == "marker" else "asyncio"
+    runner = Runner(mark, fixture="pytest.fixture")
+    source = """
+        class TestIt:
+            @pytest.mark.parametrize("number", range(2))
+            async def test_it(self, tcpserver, number):
+                tcpserver.expect_connect()
+                tcpserver.expect_disconnect()
+                async with await connect(tcpserver):
+                    pass
+                await tcpserver.join()
+
+            async def test_wrong(self, tcpserver):
+                tcpserver.expect_connect(timeout=0)
+                await tcpserver.join()
+    """
+    arguments = {
+        "marker": [],
+        "ini": ["-o", f"asyncio_default_test_loop_scope={scope}"],
+        "auto": ["-o", f"asyncio_default_test_loop_scope={scope}", "-o", "asyncio_mode=auto"],
+    }[how]
+    result = run(pytester, runner, source, "-W", "error", *arguments)
+    assert result.passed == ["TestIt::test_it[0]", "TestIt::test_it[1]"]
+    assert result.others["TestIt::test_wrong"][:3] == (
+        "call",
+        "failed",
+        "Failed: Timed out waiting for client to connect.",
+    )
+
+
+def test_trio_mode_works(pytester):
+    """pytest-trio then marks every async test itself."""
+    pytest.importorskip("pytest_trio")
+    pytester.makeini(INI + "trio_mode = true\n")
+    pytester.makepyfile(
+        """
+        async def test_it(tcpserver):
+            await tcpserver.join()
+        """
+    )
+    pytester.runpytest("-W", "error").assert_outcomes(passed=1)
+
+
+def test_anyio_mode_auto_works(pytester):
+    """anyio then runs every async test, on a backend of any scope."""
+    pytester.makeini(INI + "anyio_mode = auto\n")
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture(scope="module", params=["asyncio", "trio"])
+        def anyio_backend(request):
+            return request.param
+
+        @pytest.mark.parametrize("number", range(2))
+        async def test_it(tcpserver, number):
+            await tcpserver.join()
+        """
+    )
+    pytester.runpytest("-W", "error").assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize(
+    ("ini", "passes"),
+    [
+        ("", False),
+        ("tcpclient_check_left_open = false", True),
+        ("tcpclient_strict = false", True),
+        ("tcpclient_strict = false\ntcpclient_check_left_open = true", False),
+    ],
+)
+def test_the_checks_are_set_in_the_ini_file(pytester, ini, passes):
+    """One by one, or all at once, and then one by one."""
+    pytester.makeini(INI + ini)
+    pytester.makepyfile(
+        """
+        import pytest, socket
+
+        @pytest.fixture
+        def client():
+            with socket.socket() as client:
+                yield client
+
+        @pytest.mark.anyio
+        @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+        async def test_it(client, tcpserver):
+            tcpserver.expect_connect()
+            client.connect(tcpserver.address)
+            await tcpserver.join()
+        """
+    )
+    pytester.runpytest("-W", "error").assert_outcomes(passed=int(passes), failed=int(not passes))
+
+
+def test_markers_of_a_class_and_of_its_test_add_up(pytester):
+    """The closest one wins, setting by setting."""
+    source = """
+        @pytest.mark.tcpserver(timeout=0.1, name="red")
+        class TestIt:
+            @pytest.mark.tcpserver(name="blue")
+            async def test_it(self, tcpserver):
+                assert repr(tcpserver) == "<TcpServer blue>"
+                tcpserver.expect_connect()
+                with anyio.fail_after(0.25):
+                    await tcpserver.join()
+    """
+    result = only(run(pytester, ANYIO, source))
+    assert result.line == "Failed: Timed out waiting for client to connect."
+    assert "Script of connection 1 to blue:" in result.text
+
+
+def test_the_factor_multiplies_every_timeout(pytester):
+    """Those of a server, and those of its steps."""
+    source = """
+        import time
+
+        async def test_it(tcpserver_factory):
+            for timeout, own in ((0.1, None), (10, 0.1)):
+                server = await tcpserver_factory(timeout=timeout)
+                server.expect_connect(own)
+                began = time.monotonic()
+                with pytest.raises(ScriptMismatch):
+                    await server.join()
+                assert 0.3 <= time.monotonic() - began < 1
+    """
+    result = run(pytester, ANYIO, source, "--tcpclient-timeout-factor=3")
+    assert result.passed == ["test_it"]
+
+
+def test_the_grace_is_set_in_the_ini_file(pytester):
+    """How long a test may go on after the failure."""
+    source = """
+        import time
+
+        async def test_it(tcpserver):
+            tcpserver.expect_connect(timeout=0)
+            began = time.monotonic()
+            try:
+                await anyio.sleep(100)
+            finally:
+                print("ended after", time.monotonic() - began)
+                assert 0.5 < time.monotonic() - began < 1.5
+    """
+    result = only(run(pytester, ANYIO, source, "-o", "tcpclient_grace=0.5"))
+    assert result.line == "Failed: Timed out waiting for client to connect."
+    assert "AssertionError" not in result.text
+
+
+@pytest.mark.parametrize("runner", EVERY_RUNNER)
+def test_tcpserver_is_one_of_the_servers_of_the_factory(pytester, runner):
+    """A test may ask for both: stop() ends them all."""
+    source = """
+        async def test_it(tcpserver, tcpserver_factory):
+            tcpserver.expect_connect()
+            other = await tcpserver_factory()
+            with pytest.raises(ScriptMismatch, match="^Timed out waiting for client to connect"):
+                await tcpserver_factory.stop()
+            assert tcpserver.stopped and other.stopped
+
+        @fixture
+        async def asks_later(tcpserver_factory, request):
+            return tcpserver_factory
+
+        @pytest.fixture
+        def asks_for_tcpserver(request):
+            return request.getfixturevalue("tcpserver")
+
+        async def test_dynamic(asks_for_tcpserver):
+            await asks_for_tcpserver.join()
+    """
+    if runner.mark == "trio":  # A sync fixture gets pytest-trio's placeholder.
+        source = source.partition("        @fixture")[0]
+        assert run(pytester, runner, source, "-W", "error").passed == ["test_it"]
+    else:
+        passed = run(pytester, runner, source, "-W", "error").passed
+        assert passed == ["test_it", "test_dynamic"]
+
+
+def test_tcpserver_cannot_be_added_to_a_factory_that_is_there(pytester):
+    """By a fixture that asks for it in the middle of the setup."""
+    source = """
+        @pytest.fixture
+        def late(tcpserver_factory, request):
+            return request.getfixturevalue("tcpserver")
+
+        async def test_it(late):
+            pass
+    """
+    result = only(run(pytester, ANYIO, source))
+    assert (result.when, result.line) == (
+        "setup",
+        "pytest_tcpclient._errors.ScriptError: `tcpserver` cannot be added to a "
+        "`tcpserver_factory` that is there already: name `tcpserver` among the arguments of "
+        "the test",
+    )
+
+
+def test_a_fixture_of_a_trio_test_with_a_clock_moved_by_hand(pytester):
+    """No timeout expires unless the test moves the clock, and no failure waits for it."""
+    pytest.importorskip("pytest_trio")
+    source = """
+        import time, trio
+
+        async def test_stands_still(tcpserver, mock_clock):
+            tcpserver.expect_connect()
+            tcpserver.expect_bytes(b"Hello")
+            async with await connect(tcpserver) as stream:
+                began = time.monotonic()
+                while time.monotonic() < began + 0.6:
+                    await trio.lowlevel.checkpoint()
+                await stream.send(b"Hello")
+                await tcpserver.join()
+
+        async def test_is_moved(tcpserver, mock_clock):
+            tcpserver.expect_connect()
+            tcpserver.expect_bytes(b"Hello")
+            async with await connect(tcpserver):
+                await trio.testing.wait_all_tasks_blocked()
+                mock_clock.jump(1)
+                await tcpserver.join()
+
+        async def test_fails_at_once(tcpserver, mock_clock):
+            tcpserver.expect_connect()
+            tcpserver.expect_bytes(b"Hello")
+            async with await connect(tcpserver) as stream:
+                await stream.send(b"HELLO")
+                await trio.sleep_forever()  # here
+    """
+    result = run(pytester, RUNNERS["pytest-trio"], source, "-W", "error")
+    assert result.passed == ["test_stands_still"]
+    assert {name: each.line for name, each in result.others.items()} == {
+        "test_is_moved": "Failed: Timed out waiting for b'Hello'",
+        "test_fails_at_once": "Failed: Expected to read b'Hello' but actually read b'HELLO'",
+    }
+    assert result.others["test_fails_at_once"].at.endswith("# here")
+
+
+def test_the_hint_is_in_the_first_line_under_pytest_asyncio(pytester):
+    """As 0.7 had it."""
+    pytest.importorskip("pytest_asyncio")
+    source = """
+        @pytest.fixture
+        def client():
+            with socket.socket() as client:
+                yield client
+
+        async def test_not_closed(client, tcpserver):
+            tcpserver.expect_connect()
+            tcpserver.expect_disconnect()
+            client.connect(tcpserver.address)
+            await tcpserver.join()
+
+        async def test_not_connected(tcpserver):
+            tcpserver.expect_disconnect()
+            await tcpserver.join()
+    """
+    result = run(pytester, RUNNERS["pytest-asyncio"], source)
+    assert {name: each.line for name, each in result.others.items()} == {
+        "test_not_closed": (
+            "Failed: Timed out waiting for client to disconnect. "
+            "Remember to call `writer.close()`."
+        ),
+        "test_not_connected": (
+            "Failed: Client is not connected. "
+            "Did you forget to call `asyncio.open_connection`?"
+        ),
+    }
+
+
+INTERRUPTED = """
+    import os, signal, threading
+
+    async def test_it(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Hello", timeout=60)
+        async with await connect(tcpserver):
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            await anyio.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("runner", EVERY_RUNNER)
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
+def test_an_interrupted_run_ends_at_once(pytester, runner):
+    """Ctrl-C is not turned into a failure, nor held up by the script."""
+    pytester.makeini(INI)
+    source = "\n".join(line[4:] for line in INTERRUPTED.splitlines())
+    pytester.makepyfile(runner.header() + source)
+    result = pytester.runpytest_subprocess("-p", "no:randomly", timeout=20)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*! KeyboardInterrupt !*"])
+    assert result.duration < 10
+
+
+@pytest.mark.parametrize(
+    "runner",
+    # uvloop logs what a signal handler raises, and goes on.
+    [each for each in EVERY_RUNNER if each.id != "anyio on uvloop"],
+)
+def test_pytest_timeout_is_told_where_the_script_stood(pytester, runner):
+    """Its failure stands, with a note, and nothing is held up by the body it has left."""
+    pytest.importorskip("pytest_timeout")
+    source = """
+        @pytest.mark.timeout(0.3, method="signal")
+        async def test_it(tcpserver):
+            tcpserver.expect_connect()
+            tcpserver.expect_bytes(b"Hello", timeout=60)
+            async with await connect(tcpserver):
+                await anyio.sleep(60)
+
+        async def test_next(tcpserver):
+            await tcpserver.join()
+    """
+    if runner.mark == "trio":  # trio itself is beyond repair: it was left from outside.
+        source = source.partition("        async def test_next")[0]
+    result = run(pytester, runner, source)
+    assert result.passed == ([] if runner.mark == "trio" else ["test_next"])
+    [failed] = result.others.values()
+    assert failed.line == "Failed: Timeout (>0.3s) from pytest-timeout."
+    assert " was at expect_bytes(b'Hello', timeout=60) (" in failed.text
+
+
+def test_the_error_is_what_pytest_and_the_test_expect():
+    """A failure of pytest's, and an AssertionError, hence no bare BaseException."""
+    error = Failed("Timed out\nmore", Failure(TimedOut(b"")))
+    assert isinstance(error, pytest.fail.Exception)
+    assert isinstance(error, ScriptMismatch)
+    assert isinstance(error, AssertionError)
+    assert str(error) == error.msg == "Timed out\nmore"
+    assert error.pytrace
+
+
+def test_the_error_can_be_pickled():
+    """pytest-xdist and process pools send it to another process."""
+    error = Failed("Timed out", Failure(TimedOut(b"x")))
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is Failed
+    assert str(again) == "Timed out"
+    assert again.failure == error.failure
