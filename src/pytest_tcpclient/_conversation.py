@@ -284,10 +284,11 @@ class Conversation:
             self._wrong = bool(self._buffer)
             if self.reset and not self._wrong:
                 self._fail(WasReset())
-            came_true = self._closing = self.eof and not self.reset
+            came_true = self.eof
         if self._wrong or self.failure:
             return True
         if came_true:
+            self._closing = isinstance(step, ExpectDisconnect)
             self._advance(None)
         return came_true
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -49,7 +49,7 @@ class Host:
         trio = sys.modules.get("trio")
         self._trio = trio if trio is not None and trio.lowlevel.in_trio_run() else None
         self._watched: list[Watched] = []
-        self._later: list[tuple[Callable[..., Awaitable[Any]], tuple[Any, ...]]] = []
+        self._later: list[tuple[Callable[..., Coroutine[Any, Any, object]], tuple[Any, ...]]] = []
         self._lost = 0.0
         self._ready = anyio.Event()
         self._stopped = anyio.Event()
@@ -92,7 +92,7 @@ class Host:
         except RuntimeError:
             return False
 
-    def start_soon(self, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
+    def start_soon(self, function: Callable[..., Coroutine[Any, Any, object]], *args: Any) -> None:
         """Run a function in the background.
 
         The steps of a test may be declared where no loop runs, in a sync fixture: then it

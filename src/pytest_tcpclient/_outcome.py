@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from ._errors import ScriptMismatch
 
+if TYPE_CHECKING:
+    from _pytest.outcomes import Failed as PytestFailed
+else:
+    PytestFailed = pytest.fail.Exception
 
-class Failed(ScriptMismatch, pytest.fail.Exception):
+
+class Failed(ScriptMismatch, PytestFailed):
     """What ``join()`` raises inside pytest.
 
     A ``pytest.fail.Exception``, so that pytest prints it as a failure and no more, and a
@@ -19,7 +26,7 @@ class Failed(ScriptMismatch, pytest.fail.Exception):
     __module__ = "builtins"
 
     def __init__(self, message: str, failure: object = None) -> None:
-        pytest.fail.Exception.__init__(self, message)
+        PytestFailed.__init__(self, message)
         self.failure = failure
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -16,16 +16,17 @@ import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 if TYPE_CHECKING:
     from ._factory import TcpServerFactory
     from ._server import TcpServer
-    from ._supervisor import Rules, Supervisor
+    from ._supervisor import Supervisor
+    from ._verdict import Rules
 
-LOOP_SCOPES = ("function", "class", "module", "package", "session")
+LOOP_SCOPES: tuple[Literal["function", "class", "module", "package", "session"], ...] = ("function", "class", "module", "package", "session")
 
 SUPERVISOR: pytest.StashKey[Supervisor] = pytest.StashKey()
 
@@ -161,7 +162,7 @@ def _has_teardown(definition: pytest.FixtureDef[object]) -> bool:
 def rules_for(runner: Runner, grace: float, factor: float) -> Rules:
     """What the supervisor must know of pytest and of what runs the test."""
     from ._outcome import Failed
-    from ._supervisor import Rules
+    from ._verdict import Rules
 
     return Rules(
         error=Failed,

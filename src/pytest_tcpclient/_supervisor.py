@@ -17,9 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import traceback
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from types import FrameType
 from typing import Any
 
@@ -29,36 +27,15 @@ from ._errors import ScriptMismatch
 from ._failure import Failure
 from ._host import Host
 from ._options import Options
-from ._report import aside, render, standing
 from ._server import TcpServer
-from ._traceback import Spot, spot_in, spots_of_error, spots_of_task, traceback_of
+from ._traceback import Spot, spot_in, spots_of_task
+from ._verdict import Rules, Verdict, is_cancellation
 
 #: Seconds for a failing test to come to its ``join()`` by itself.
 UNDISTURBED = 0.01
 
 #: Seconds for the clean-up of a body that was cancelled politely.
 CLEAN_UP = 0.5
-
-#: What a client raises when its connection ends. (Not OSError: a timeout of its own is one.)
-_CONNECTION_ERRORS = (ConnectionError, EOFError, anyio.EndOfStream, anyio.BrokenResourceError)
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What the supervisor needs to know of whoever runs the test.
-
-    :ivar error: makes the error for a failure.
-    :ivar passing: exceptions that end a test by the wish of its author: skip, Ctrl-C.
-    :ivar hint_in_line: whether the first line of a failure holds the hint, as in 0.7.
-    :ivar grace: seconds that the body may go on after a failure.
-    :ivar factor: every timeout is multiplied by this.
-    """
-
-    error: Callable[[str, Failure], ScriptMismatch] = ScriptMismatch
-    passing: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit, GeneratorExit)
-    hint_in_line: bool = False
-    grace: float = 0.5
-    factor: float = 1.0
 
 
 class Supervisor:
@@ -75,13 +52,11 @@ class Supervisor:
         self.completed = False
         self._rules = rules
         self._host: Host | None = None
-        self._failures: list[Failure] = []
-        self._settled: set[int] = set()
+        self._verdict = Verdict(rules)
         self._body: Coroutine[Any, Any, Any] | None = None
         self._frame: FrameType | None = None
         self._stuck: list[Spot] | None = None
         self._over = False
-        self._verdict: ScriptMismatch | None = None
         self._scope: anyio.CancelScope | None = None
         self._task: asyncio.Task[Any] | None = None
 
@@ -121,22 +96,18 @@ class Supervisor:
 
     def report(self, server: TcpServer, failure: Failure) -> None:
         """A server has failed."""
-        self._failures.append(failure)
+        self._verdict.add(failure)
         if self._host is not None:
             self._host.start_soon(self._end, server, failure)
 
     def settle(self, failure: Failure) -> ScriptMismatch:
         """The error for a failure, which is settled by being raised."""
-        self._settled.add(id(failure))
-        return self._error(failure)
+        return self._verdict.settle(failure)
 
     @property
     def failure(self) -> Failure | None:
         """The first failure that is not settled."""
-        for failure in self._failures:
-            if id(failure) not in self._settled:
-                return failure
-        return None
+        return self._verdict.failure
 
     # The body of the test
 
@@ -190,15 +161,13 @@ class Supervisor:
             try:
                 await body
             except BaseException as error:
-                if not _is_cancellation(error):
+                if not is_cancellation(error):
                     raised = error
                 elif self._stuck is None:
                     raise  # Somebody else's.
             finally:
                 self._over = True
-        while _cancel_count(self._task) > cancelling:
-            assert self._task is not None
-            self._task.uncancel()
+        _uncancel(self._task, cancelling)
         return raised
 
     async def _end(self, server: TcpServer, failure: Failure) -> None:
@@ -226,75 +195,17 @@ class Supervisor:
         self._scope.cancel()
 
     def _is_over(self, server: TcpServer, failure: Failure) -> bool:
-        return self._over or bool(server.joining) or id(failure) in self._settled
+        return self._over or bool(server.joining) or self._verdict.is_settled(failure)
 
     # The verdict
 
     def verdict(self, raised: BaseException | None) -> BaseException | None:
         """What the test ends with, given what its body or a fixture has raised."""
-        if isinstance(raised, self._rules.passing):
-            return raised
-        if self._verdict is not None and self._verdict in _leaves(raised):
-            return self._verdict  # It has been given already, and a runner wrapped it.
-        own, others = self._sorted(raised)
-        for other in others:
-            if isinstance(other, self._rules.passing):
-                return other
-        first = self.failure
-        if own is not None:
-            assert isinstance(own.failure, Failure)
-            if first is None or self._failures.index(first) > self._failures.index(own.failure):
-                first = own.failure
-            spots = spots_of_error(own)
-            if raised is not own and not any(spot.frame is self._frame for spot in spots):
-                # Raised in another task: the test itself was where it waited for that.
-                spots = spots_of_error(raised) + spots
-        elif first is None:
-            return raised
-        elif raised is None:
-            spots = self._where(first)
-        elif first.only_the_end and not _is_connection_error(raised):
-            # The client closed because the test was failing already, not the other way.
-            _note(raised, aside(first))
-            self._settled.add(id(first))
-            return raised
-        else:
-            spots = next(filter(None, map(spots_of_error, (raised, *others))), [])
-        self._settled.update(id(failure) for failure in self._failures)
-        error = self._error(first, others)
-        error.__suppress_context__ = True
-        self._verdict = error.with_traceback(traceback_of(spots))
-        return self._verdict
-
-    def explain(self, raised: BaseException) -> None:
-        """Note on an error of the test's own where the scripts of its servers stood."""
-        if isinstance(raised, (ScriptMismatch, *self._rules.passing)):
-            return
-        for server in self.servers:
-            where = standing(server.standing())
-            if where and where not in getattr(raised, "__notes__", ()):
-                _note(raised, where)
-
-    def _error(self, failure: Failure, others: list[BaseException] | None = None) -> ScriptMismatch:
-        then = [
-            "".join(traceback.format_exception_only(type(other), other)).strip()
-            for other in others or ()
-        ]
-        text = render(failure, hint_in_line=self._rules.hint_in_line, then=then)
-        return self._rules.error(text, failure)
-
-    def _sorted(
-        self, raised: BaseException | None
-    ) -> tuple[ScriptMismatch | None, list[BaseException]]:
-        """The error of ours that was raised, and those that are not cancellations."""
-        own = None
-        others = []
-        for leaf in _leaves(raised):
-            if isinstance(leaf, ScriptMismatch) and leaf.failure in self._failures:
-                own = own or leaf
-            elif not _is_cancellation(leaf):
-                others.append(leaf)
-        return own, others
+        verdict = self._verdict.give(raised, self._frame, self._where)
+        if verdict is not None and verdict is raised:
+            standings = [each for server in self.servers for each in server.standing()]
+            self._verdict.explain(verdict, standings)
+        return verdict
 
     def _where(self, failure: Failure) -> list[Spot]:
         """The line of the test at which it was, or which declared what did not come true."""
@@ -314,46 +225,6 @@ _TWO_LOOPS = (
 )
 
 
-def _note(error: BaseException, text: str) -> None:
-    """Add a note (PEP 678). Python 3.10 does not print it, but newer pytests do."""
-    if hasattr(error, "add_note"):
-        error.add_note(text)
-    else:
-        notes = getattr(error, "__notes__", [])
-        error.__notes__ = [*notes, text]  # type: ignore[attr-defined]
-
-
-def _leaves(raised: BaseException | None) -> Iterator[BaseException]:
-    """The exceptions themselves, out of the groups around them."""
-    if raised is None:
-        return
-    inner = getattr(raised, "exceptions", None)
-    if isinstance(inner, tuple):
-        for each in inner:
-            yield from _leaves(each)
-    else:
-        yield raised
-
-
-def _is_cancellation(error: BaseException) -> bool:
-    trio = sys.modules.get("trio")
-    return isinstance(error, asyncio.CancelledError) or (
-        trio is not None and isinstance(error, trio.Cancelled)
-    )
-
-
-def _is_connection_error(raised: BaseException) -> bool:
-    """Whether an exception says that a connection ended, or was raised because of that."""
-    trio = sys.modules.get("trio")
-    kinds = (*_CONNECTION_ERRORS, *([trio.BrokenResourceError] if trio else []))
-    error: BaseException | None = raised
-    while error is not None:
-        if any(isinstance(leaf, kinds) for leaf in _leaves(error)):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
 def _current_asyncio_task() -> asyncio.Task[Any] | None:
     try:
         return asyncio.current_task()
@@ -363,4 +234,13 @@ def _current_asyncio_task() -> asyncio.Task[Any] | None:
 
 def _cancel_count(task: asyncio.Task[Any] | None) -> int:
     """How many cancellations of the task are under way (Python 3.11 and later)."""
-    return getattr(task, "cancelling", int)()
+    if task is None or sys.version_info < (3, 11):
+        return 0
+    return task.cancelling()
+
+
+def _uncancel(task: asyncio.Task[Any] | None, count: int) -> None:
+    """Take back our own cancellation, which the body has answered."""
+    while _cancel_count(task) > count:
+        assert task is not None
+        task.uncancel()  # type: ignore[attr-defined, unused-ignore]

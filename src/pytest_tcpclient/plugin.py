@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncIterator, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -230,7 +230,7 @@ def _watched(body: Any, supervisor: Supervisor) -> Any:
     return watched
 
 
-def _raise_verdict(item: pytest.Item, raised: BaseException) -> None:
+def _raise_verdict(item: pytest.Item, raised: BaseException) -> NoReturn:
     """Raise what the phase ends with, outside of whatever the runner has wrapped it in."""
     __tracebackhide__ = True
     supervisor = item.stash.get(SUPERVISOR, None)
@@ -239,5 +239,4 @@ def _raise_verdict(item: pytest.Item, raised: BaseException) -> None:
     supervisor.interrupt()
     verdict = supervisor.verdict(raised)
     assert verdict is not None
-    supervisor.explain(verdict)
     raise verdict

@@ -63,13 +63,10 @@ def aside(failure: Failure) -> str:
     )
 
 
-def standing(standings: Sequence[Standing]) -> str:
-    """Where the scripts stood, as a note on an error that is not ours."""
-    return "\n".join(
-        f"The server {each.server} was at {call(each.step)} ({place(each.step.place)})"
-        + (f", with {quoted(each.received)} received." if each.received else ".")
-        for each in standings
-    )
+def standing(where: Standing) -> str:
+    """Where a script stood, in one line, as a note on an error that is not ours."""
+    received = f", with {quoted(where.received)} received" if where.received else ""
+    return f"The server {where.server} was at {call(where.step)} ({place(where.step.place)}){received}."
 
 
 def _bytes(failure: Failure) -> list[str]:

@@ -1,0 +1,191 @@
+"""What a test ends with: the failure of a server, or what the test itself raised.
+
+Rules:
+
+1. The first failure wins, over later ones and over what the client raised because of it.
+2. An error that the body raised before any failure stands; and so it does where all that
+   is wrong is that the connection ended: a client closes it while the error unwinds.
+3. A failure that ``join()`` has raised is *settled*. If the test caught it, it has dealt
+   with it; if not, it is the verdict.
+4. Skips, expected failures, Ctrl-C and the like pass through, whatever else is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+
+import anyio
+
+from ._errors import ScriptMismatch
+from ._failure import Failure, Standing
+from ._report import aside, render, standing
+from ._traceback import Spot, spots_of_error, traceback_of
+
+#: What a client raises when its connection ends. (Not OSError: a timeout of its own is one.)
+_CONNECTION_ERRORS = (ConnectionError, EOFError, anyio.EndOfStream, anyio.BrokenResourceError)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What there is to know of whoever runs the test.
+
+    :ivar error: makes the error for a failure, of its text.
+    :ivar passing: exceptions that end a test by the wish of its author: skip, Ctrl-C.
+    :ivar hint_in_line: whether the first line of a failure holds the hint, as in 0.7.
+    :ivar grace: seconds that the body may go on after a failure.
+    :ivar factor: every timeout is multiplied by this.
+    """
+
+    error: Callable[[str, Failure], ScriptMismatch] = ScriptMismatch
+    passing: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit, GeneratorExit)
+    hint_in_line: bool = False
+    grace: float = 0.5
+    factor: float = 1.0
+
+
+class Verdict:
+    """Keeps the failures of one run of one test, and decides what it ends with."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._failures: list[Failure] = []
+        self._settled: set[int] = set()
+        self._given: ScriptMismatch | None = None
+
+    @property
+    def failure(self) -> Failure | None:
+        """The first failure that is not settled."""
+        return next((each for each in self._failures if not self.is_settled(each)), None)
+
+    def add(self, failure: Failure) -> None:
+        """A server has failed."""
+        self._failures.append(failure)
+
+    def settle(self, failure: Failure) -> ScriptMismatch:
+        """The error for a failure, which is settled by being raised."""
+        self._settled.add(id(failure))
+        return self._error(failure)
+
+    def is_settled(self, failure: Failure) -> bool:
+        """Whether the failure has been raised where the test could catch it."""
+        return id(failure) in self._settled
+
+    def give(
+        self,
+        raised: BaseException | None,
+        body: FrameType | None,
+        where: Callable[[Failure], list[Spot]],
+    ) -> BaseException | None:
+        """What the test ends with; ``None`` if it passes.
+
+        :param raised: what its body or a fixture has raised.
+        :param body: the frame of its body.
+        :param where: the line of the test for a failure, where nothing was raised.
+        """
+        if isinstance(raised, self._rules.passing):
+            return raised
+        leaves = list(_leaves(raised))
+        if self._given is not None and self._given in leaves:
+            return self._given  # A runner has wrapped it.
+        for leaf in leaves:
+            if isinstance(leaf, self._rules.passing):
+                return leaf
+        own = next((leaf for leaf in leaves if self._is_own(leaf)), None)
+        others = [leaf for leaf in leaves if not self._is_own(leaf) and not is_cancellation(leaf)]
+        failure = self._first(own)
+        if failure is None:
+            return raised
+        if own is not None:
+            spots = _spots_of_join(own, raised, body)
+        elif raised is None:
+            spots = where(failure)
+        elif failure.only_the_end and not _is_connection_error(raised):
+            _note(raised, aside(failure))
+            self._settled.add(id(failure))
+            return raised
+        else:
+            spots = next(filter(None, map(spots_of_error, (raised, *others))), [])
+        self._settled.update(map(id, self._failures))
+        error = self._error(failure, others)
+        error.__suppress_context__ = True
+        self._given = error.with_traceback(traceback_of(spots))
+        return self._given
+
+    def explain(self, raised: BaseException, standings: Iterable[Standing]) -> None:
+        """Note on an error of the test's own where the scripts of its servers stand."""
+        if isinstance(raised, (ScriptMismatch, *self._rules.passing)):
+            return
+        for each in map(standing, standings):
+            if each not in getattr(raised, "__notes__", ()):
+                _note(raised, each)
+
+    def _is_own(self, error: BaseException) -> bool:
+        return isinstance(error, ScriptMismatch) and error.failure in self._failures
+
+    def _first(self, own: BaseException | None) -> Failure | None:
+        """The failure that wins: the first of those not settled and the one just raised."""
+        raised = getattr(own, "failure", None)
+        for failure in self._failures:
+            if failure is raised or not self.is_settled(failure):
+                return failure
+        return None
+
+    def _error(self, failure: Failure, others: Iterable[BaseException] = ()) -> ScriptMismatch:
+        then = ["".join(traceback.format_exception_only(other)).strip() for other in others]
+        text = render(failure, hint_in_line=self._rules.hint_in_line, then=then)
+        return self._rules.error(text, failure)
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether an exception is how asyncio or trio cancels a task."""
+    trio = sys.modules.get("trio")
+    kinds = (asyncio.CancelledError, trio.Cancelled) if trio else (asyncio.CancelledError,)
+    return isinstance(error, kinds)
+
+
+def _spots_of_join(
+    own: BaseException, raised: BaseException | None, body: FrameType | None
+) -> list[Spot]:
+    """Where the test was when ``join()`` raised."""
+    spots = spots_of_error(own)
+    if raised is None or raised is own or any(spot.frame is body for spot in spots):
+        return spots
+    # It raised in another task. The test itself was where it waited for that task.
+    return spots_of_error(raised) + spots
+
+
+def _leaves(raised: BaseException | None) -> Iterator[BaseException]:
+    """The exceptions themselves, out of the groups around them."""
+    if raised is None:
+        return
+    inner = getattr(raised, "exceptions", None)
+    if isinstance(inner, tuple):
+        for each in inner:
+            yield from _leaves(each)
+    else:
+        yield raised
+
+
+def _is_connection_error(raised: BaseException) -> bool:
+    """Whether an exception says that a connection ended, or was raised because of that."""
+    trio = sys.modules.get("trio")
+    kinds = (*_CONNECTION_ERRORS, trio.BrokenResourceError) if trio else _CONNECTION_ERRORS
+    error: BaseException | None = raised
+    while error is not None:
+        if any(isinstance(leaf, kinds) for leaf in _leaves(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _note(error: BaseException, text: str) -> None:
+    """Add a note (PEP 678). Python 3.10 does not print it, but pytest does."""
+    if hasattr(error, "add_note"):
+        error.add_note(text)
+    else:
+        error.__notes__ = [*getattr(error, "__notes__", []), text]  # type: ignore[attr-defined]
