@@ -530,6 +530,7 @@ def test_an_interrupted_run_ends_at_once(pytester, runner):
     result = pytester.runpytest_subprocess("-p", "no:randomly", timeout=20)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["*! KeyboardInterrupt !*"])
+    result.stderr.no_fnmatch_line("*Task exception was never retrieved*")
     assert result.duration < 10
 
 

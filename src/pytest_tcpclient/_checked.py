@@ -11,9 +11,12 @@ def checked_seconds(name: str, value: object) -> float:
     """A number of seconds: zero or more, ``math.inf`` included."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if math.isnan(value) or value < 0:
+    if value != value or value < 0:  # NaN is not equal to itself.
         raise ValueError(f"{name} must be a number of seconds, zero or more, not {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def checked_bytes(name: str, value: object, *, empty: bool = False) -> bytes:

@@ -6,7 +6,8 @@ Laws:
 2. It does not know that there is a network: no await, no clock, no socket. Bytes, EOF,
    a reset and the passing of time are inputs, each a method.
 3. What the client does wrong is a value, never an exception: ``failure``.
-4. No cut of the input changes the verdict.
+4. No cut of the input changes the verdict. (Except that the end of a test does not wait
+   for bytes that nobody expects, if it need not wait for the client to close.)
 
 The driver feeds what happened and asks :meth:`Conversation.next_action` what to do,
 again and again. ``stage`` changes whenever another limit begins to run, ``limit`` is
@@ -97,6 +98,7 @@ class Conversation:
         self._accepted = 0
         self._disconnected = False
         self._closing = False
+        self._closed = False
         self._wrong = False
 
     # What is asked
@@ -185,16 +187,14 @@ class Conversation:
     def perform(self) -> None:
         """The action that :meth:`next_action` named has been performed."""
         if self._closing:
-            self._closing = False
+            self._closing, self._closed = False, True
         elif self.failure is None:
             self._advance(None)
 
     def refuse(self) -> None:
         """The action that :meth:`next_action` named could not be performed any more."""
         if self._closing:
-            self._closing = False  # There is nobody left to tell.
-            return
-        if self.failure is not None:
+            self._closing, self._closed = False, True  # There is nobody left to tell.
             return
         step = self.current
         # Known to be closed: that is what was wrong. Otherwise a reset came first.
@@ -205,6 +205,8 @@ class Conversation:
 
     def time_out(self) -> None:
         """The present stage has lasted longer than its ``limit``."""
+        if self._wrong:
+            self.conclude()
         step = self.current
         if isinstance(step, Expect):
             self._fail(TimedOut(step.matcher.so_far(self._buffer, self._taken)))
@@ -215,12 +217,12 @@ class Conversation:
         elif step is not None:
             self._fail(TimedOut(b""))
         else:
-            self._fail(LeftBytes(bytes(self._buffer), at_end=False))
+            self._fail(LeftBytes(bytes(self._buffer)))
 
     def standing(self) -> Standing | None:
         """Where the script stands, if it waits for something."""
         step = self.current
-        if step is None:
+        if step is None or isinstance(step, ExpectEnd):
             return None
         taken = step.matcher.so_far(self._buffer, self._taken) if isinstance(step, Expect) else b""
         return Standing(self._server, step, taken)
@@ -230,6 +232,8 @@ class Conversation:
 
         :param waiting: the step that was current then.
         """
+        if self._wrong:
+            self.conclude()
         self._fail(ExtraConnection(number, waiting or self.current, scripted=True))
 
     # What to do next
@@ -242,7 +246,7 @@ class Conversation:
             if not self._pending or self._held:
                 return Signal.IDLE
             step = self._pending[0]._step
-            if isinstance(step, Send | Disconnect):
+            if isinstance(step, Send | Disconnect) and not self._closed:
                 return step
             if not self._judge(step):
                 return Signal.RECEIVE
@@ -250,8 +254,6 @@ class Conversation:
 
     def conclude(self) -> None:
         """All that the report can show of a wrong answer is here: make it the failure."""
-        if self.failure is not None:
-            return
         step = self.current
         received = bytes(self._buffer)
         if isinstance(step, Expect):
@@ -259,26 +261,39 @@ class Conversation:
             assert not isinstance(difference, Matched | NeedData)
             self._fail(Differs(difference, step.matcher.so_far(self._buffer, self._taken)))
         elif isinstance(step, ExpectEnd):
-            self._fail(LeftBytes(received, at_end=True))
+            self._fail(LeftBytes(received))
         else:
             self._fail(NotADisconnect(received))
 
     def abandon(self) -> bool:
         """Drop the steps that are not done. Return whether there were any."""
+        if self._wrong:
+            self.conclude()
         unfinished = bool(self._pending)
         self._pending.clear()
+        self._taken = 0
         return unfinished
 
     # The rules of the single steps
 
     def _judge(self, step: Step) -> bool:
-        """Judge an expectation by what has happened. Return whether there is a verdict."""
+        """Judge a step by what has happened. Return whether there is a verdict.
+
+        An action is judged only when it cannot be performed: both sides have closed.
+        """
         if isinstance(step, Expect):
             return self._judge_data(step)
         if isinstance(step, ExpectConnect):
             came_true = self.connected
+        elif isinstance(step, Send):
+            came_true = False
+            self._fail(NotSent(step.data))
+        elif isinstance(step, Disconnect):
+            came_true = True
         elif isinstance(step, ExpectEnd):
-            self._wrong = step.unexpected and bool(self._buffer)
+            if not step.unexpected:
+                self._buffer.clear()  # So that the client can go on and come to its end.
+            self._wrong = bool(self._buffer)
             came_true = not step.left_open or self.eof or self.reset
         else:
             self._wrong = bool(self._buffer)
@@ -328,6 +343,9 @@ class Conversation:
         handle._complete(received)
 
     def _fail(self, problem: Problem) -> None:
+        """The first failure ends the script: what was to come is dropped."""
+        if self.failure is not None:
+            return
         self.stage += 1
         step = self.current
         ahead = islice(self._pending, 1 if step else 0, None)
@@ -344,5 +362,4 @@ class Conversation:
             self.number,
             self._server,
         )
-        # A failure ends the script: what was to come is dropped, and what it received.
         self._pending.clear()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ._framings import Incomplete
 from ._matchers import Mismatch, Oversized
-from ._steps import Send, Step
+from ._steps import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class ExtraConnection:
     """
 
     number: int
-    waiting: Step | Send | None
+    waiting: Step | None
     scripted: bool
 
 
@@ -79,7 +79,6 @@ class LeftBytes:
     """The client sent bytes that no step expected."""
 
     received: bytes
-    at_end: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ class Watched(Protocol):
 class Host:
     """One background task, its task group and its clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_crash: Callable[[Exception], None]) -> None:
+        self._on_crash = on_crash
         trio = sys.modules.get("trio")
         self._trio = trio if trio is not None and trio.lowlevel.in_trio_run() else None
         self._watched: list[Watched] = []
@@ -99,7 +100,7 @@ class Host:
         is started by the next tick.
         """
         if self.is_here():
-            self._tasks.start_soon(function, *args)
+            self._tasks.start_soon(self._guard, function, *args)
         else:
             self._later.append((function, args))
 
@@ -143,9 +144,19 @@ class Host:
         try:
             async with anyio.create_task_group() as self._tasks:
                 self._ready.set()
-                await self._tick()
+                await self._guard(self._tick)
+                await anyio.sleep_forever()
         finally:
             self._stopped.set()
+
+    async def _guard(
+        self, function: Callable[..., Coroutine[Any, Any, object]], *args: Any
+    ) -> None:
+        """What should never happen is told to somebody, and does not end the event loop."""
+        try:
+            await function(*args)
+        except Exception as error:
+            self._on_crash(error)
 
     async def _tick(self) -> None:
         due = self._time() + TICK
@@ -156,7 +167,7 @@ class Host:
                 self._lost += max(0.0, now - due)
             later, self._later = self._later, []
             for function, args in later:
-                self._tasks.start_soon(function, *args)
+                self._tasks.start_soon(self._guard, function, *args)
             patient = now - self._lost
             again = min((each.look_at(patient) for each in self._watched), default=patient + TICK)
             # Not at once again, however near the next deadline is.

@@ -16,7 +16,7 @@ import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from ._supervisor import Supervisor
     from ._verdict import Rules
 
-LOOP_SCOPES: tuple[Literal["function", "class", "module", "package", "session"], ...] = ("function", "class", "module", "package", "session")
+LoopScope = Literal["function", "class", "module", "package", "session"]
+LOOP_SCOPES: tuple[LoopScope, ...] = ("function", "class", "module", "package", "session")
 
 SUPERVISOR: pytest.StashKey[Supervisor] = pytest.StashKey()
 
@@ -49,8 +50,7 @@ def runner_of(item: pytest.Item, fixture: str) -> Runner:
 
     :raises pytest.fail.Exception: if nothing does. The sentence says what to do.
     """
-    function = getattr(item, "obj", None)
-    function = getattr(getattr(function, "hypothesis", None), "inner_test", function)
+    function, _ = test_function(item)
     plugins = item.config.pluginmanager
     if not inspect.iscoroutinefunction(function):
         pytest.fail(
@@ -75,6 +75,21 @@ def runner_of(item: pytest.Item, fixture: str) -> Runner:
             pytrace=False,
         )
     return claimants[0]
+
+
+def test_function(item: pytest.Item) -> tuple[Any, tuple[object, str]]:
+    """The function that is the body of a test, and the attribute that holds it.
+
+    What Hypothesis makes of a test is a plain function, which calls the body for each example.
+    """
+    holder: tuple[Any, str] = (item, "obj")
+    function: Any = getattr(item, "obj", None)
+    if hasattr(function, "hypothesis"):
+        holder = (function.hypothesis, "inner_test")
+        function = function.hypothesis.inner_test
+        # anyio leaves its own there when a test is run on a second backend.
+        function = getattr(function, "_anyio_original_func", function)
+    return function, holder
 
 
 def get_factory(request: pytest.FixtureRequest, runner: Runner) -> TcpServerFactory:

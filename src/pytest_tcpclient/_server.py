@@ -6,6 +6,7 @@ that the test calls: ``join()``, a handle, or the end of the test.
 
 from __future__ import annotations
 
+import traceback
 from typing import Any, NamedTuple, Protocol
 
 import anyio
@@ -359,6 +360,11 @@ class TcpServer(Script):
         view = ScriptView(ahead=tuple(handle._step for handle in self._orphans[1:]))
         problem = NobodyThere() if nobody else NoConnect()
         self._fail(Failure(problem, step, view, server=self.name))
+
+    def crash(self, error: Exception) -> None:
+        """The server itself has failed."""
+        where = "".join(traceback.format_exception(error))
+        self._fail(self._failure(Broken(f"pytest-tcpclient has failed: {error!r}\n\n{where}")))
 
     def _failure(self, problem: Problem, connection: int | None = None) -> Failure:
         return Failure(problem, connection=connection, server=self.name)

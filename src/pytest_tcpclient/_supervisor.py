@@ -23,7 +23,7 @@ from typing import Any
 
 import anyio
 
-from ._errors import ScriptMismatch
+from ._errors import ScriptError, ScriptMismatch
 from ._failure import Failure
 from ._host import Host
 from ._options import Options
@@ -57,6 +57,7 @@ class Supervisor:
         self._frame: FrameType | None = None
         self._stuck: list[Spot] | None = None
         self._over = False
+        self._interrupted = False
         self._scope: anyio.CancelScope | None = None
         self._task: asyncio.Task[Any] | None = None
 
@@ -65,7 +66,8 @@ class Supervisor:
     async def open_server(self, options: Options) -> TcpServer:
         """A server that is listening, hosted in the event loop of the caller."""
         if self._host is None:
-            self._host = Host()
+            self._verdict = Verdict(self._rules)
+            self._host = Host(self._crash)
             await self._host.start()
         server = TcpServer(self._host, options, self._rules.factor, self)
         self.servers.append(server)
@@ -76,8 +78,10 @@ class Supervisor:
         """Nothing of the servers lasts."""
         if self._host is not None:
             await self._host.stop()
-        for server in self.servers:
-            await server.close()
+            self._host = None
+        # Under pytest-trio each example of Hypothesis sets up its fixtures anew.
+        while self.servers:
+            await self.servers.pop().close()
 
     async def finish(self) -> None:
         """Make the checks of the end of the test, of all servers.
@@ -100,6 +104,11 @@ class Supervisor:
         if self._host is not None:
             self._host.start_soon(self._end, server, failure)
 
+    def _crash(self, error: Exception) -> None:
+        """A background task has failed, which none of them should: nobody is to wait for it."""
+        for server in self.servers:
+            server.crash(error)
+
     def settle(self, failure: Failure) -> ScriptMismatch:
         """The error for a failure, which is settled by being raised."""
         return self._verdict.settle(failure)
@@ -118,9 +127,13 @@ class Supervisor:
         """
         __tracebackhide__ = True
         host = self._host
+        trouble = self._verdict.given and _FAILED_BEFORE
         if host is not None and not host.is_here():
+            trouble = _TWO_LOOPS
+        if trouble:
             body.close()
-            raise RuntimeError(_TWO_LOOPS)
+            raise ScriptError(trouble)
+        self._over, self._stuck = False, None
         self._body, self._frame = body, getattr(body, "cr_frame", None)
         raised: BaseException | None = None
         if self.failure is not None:
@@ -128,6 +141,8 @@ class Supervisor:
             body.close()
         else:
             raised = await self._run(body)
+        if self._interrupted:
+            return  # The verdict has been given without it.
         self._over = True
         self.completed = raised is None and self._stuck is None
         if self.completed and not self.deferred:
@@ -150,6 +165,7 @@ class Supervisor:
         of that, and anyio's runner tears down in the task in which the body still waits.
         """
         if self._scope is not None and self._host is not None and not self._over:
+            self._interrupted = True
             self._host.interrupt(self._scope.cancel)
 
     async def _run(self, body: Coroutine[Any, Any, Any]) -> BaseException | None:
@@ -217,6 +233,11 @@ class Supervisor:
             return [spot_in(self._frame, "", 0)]
         return [spot_in(self._frame, failure.step.place.file, failure.step.place.line)]
 
+
+_FAILED_BEFORE = (
+    "The script has failed in an earlier example. A fixture is set up once for all examples of "
+    "Hypothesis, which is what its health check `function_scoped_fixture` is about."
+)
 
 _TWO_LOOPS = (
     "The fixtures of this test run in another event loop than the test itself: two plugins "

@@ -39,7 +39,7 @@ def spots_of_task(body: Coroutine[Any, Any, Any]) -> list[Spot]:
     spots = []
     awaited: Any = body
     while awaited is not None:
-        for prefix, inner in (("cr", "await"), ("gi", "yieldfrom"), ("ag", "await")):
+        for prefix, inner in (("cr", "await"), ("gi", "yieldfrom")):
             frame = getattr(awaited, f"{prefix}_frame", None)
             if frame is not None:
                 spots.append(Spot(frame, frame.f_lasti, frame.f_lineno))
@@ -78,8 +78,11 @@ def traceback_of(spots: list[Spot]) -> TracebackType | None:
 
 def shown(file: str) -> str:
     """A path as it is shown: relative to where the tests run, if it is below that."""
-    relative = os.path.relpath(file) if os.path.isabs(file) else file
-    return file if relative.startswith(os.pardir) else relative
+    try:
+        relative = os.path.relpath(file)
+    except ValueError:  # On another drive of Windows.
+        return file
+    return file if relative.split(os.sep)[0] == os.pardir else relative
 
 
 def _offset_of(code: CodeType, line: int) -> int:

@@ -54,7 +54,7 @@ class Transcript:
         events = self._events
         events.append(event)
         self._size += len(event.data)
-        while self._size > self._limit or len(events) > self._most:
+        while len(events) > self._most or (self._size > self._limit and len(events) > 1):
             self._size -= len(events.popleft().data)
             self.dropped += 1
 
@@ -65,4 +65,4 @@ class Transcript:
         return len(self._events)
 
     def __repr__(self) -> str:
-        return f"<Transcript of {len(self)} events>"
+        return f"<Transcript of {len(self)} event{'' if len(self) == 1 else 's'}>"

@@ -58,6 +58,11 @@ class Verdict:
         self._given: ScriptMismatch | None = None
 
     @property
+    def given(self) -> bool:
+        """Whether a failure has been the verdict already."""
+        return self._given is not None
+
+    @property
     def failure(self) -> Failure | None:
         """The first failure that is not settled."""
         return next((each for each in self._failures if not self.is_settled(each)), None)

@@ -7,7 +7,6 @@ the engine nor anyio.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import AsyncIterator, Generator
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,6 +24,7 @@ from ._runners import (
     hosted_factory,
     rules_for,
     runner_of,
+    test_function,
 )
 
 if TYPE_CHECKING:
@@ -194,16 +194,15 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     supervisor = item.stash.get(SUPERVISOR, None)
     if supervisor is None:
         return (yield)
-    body = item.obj  # type: ignore[attr-defined]
-    if inspect.iscoroutinefunction(body):
-        item.obj = _watched(body, supervisor)  # type: ignore[attr-defined]
-    try:
-        return (yield)
-    except BaseException as raised:
-        _raise_verdict(item, raised)
-    finally:
-        # pytest-trio has put its own there, for good.
-        item.obj = body  # type: ignore[attr-defined]
+    body, holder = test_function(item)
+    with pytest.MonkeyPatch.context() as patch:
+        # Restored afterwards: pytest-trio, for one, would leave its own there.
+        patch.setattr(item, "obj", item.obj)  # type: ignore[attr-defined]
+        patch.setattr(*holder, _watched(body, supervisor))
+        try:
+            return (yield)
+        except BaseException as raised:
+            _raise_verdict(item, raised)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -66,7 +66,8 @@ def aside(failure: Failure) -> str:
 def standing(where: Standing) -> str:
     """Where a script stood, in one line, as a note on an error that is not ours."""
     received = f", with {quoted(where.received)} received" if where.received else ""
-    return f"The server {where.server} was at {call(where.step)} ({place(where.step.place)}){received}."
+    step = where.step
+    return f"The server {where.server} was at {call(step)} ({place(step.place)}){received}."
 
 
 def _bytes(failure: Failure) -> list[str]:

@@ -22,8 +22,9 @@ def quoted(data: bytes) -> str:
 def comparison(expected: bytes, received: bytes) -> list[str]:
     """Two values, one above the other, with a mark at the first byte that differs."""
     offset = first_difference(expected, received)
-    start = 0 if max(len(expected), len(received)) <= IN_FULL else max(0, offset - BEFORE)
-    stop = None if not start and len(expected) <= IN_FULL else offset + AFTER
+    start, stop = 0, None
+    if max(len(expected), len(received)) > IN_FULL:
+        start, stop = max(0, offset - BEFORE), offset + AFTER
     margin = f"from byte {start:,}: " if start else ""
     common = _escaped(expected[start:offset])
     lead = " " * len(f"Expected: {margin}b'{common}")

@@ -35,6 +35,7 @@ class Headline(NamedTuple):
 
 
 _ORDINALS = {2: "second", 3: "third"}
+_SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
 
 
 def headline(failure: Failure) -> Headline:
@@ -89,7 +90,8 @@ def headline(failure: Failure) -> Headline:
                 "Did you forget to connect the client?",
             )
         case Broken(reason):
-            return Headline(reason)
+            pass
+    return Headline(reason)
 
 
 def _timed_out(step: Step | None) -> Headline:
@@ -100,7 +102,8 @@ def _timed_out(step: Step | None) -> Headline:
             "Remember to close the client's stream.",
         )
     assert step is not None
-    return Headline(f"Timed out waiting for {_awaited(step)}" + "." * isinstance(step, ExpectConnect))
+    stop = "." if isinstance(step, ExpectConnect) else ""
+    return Headline(f"Timed out waiting for {_awaited(step)}{stop}")
 
 
 def _awaited(step: Step) -> str:
@@ -136,7 +139,8 @@ def _ended(matcher: Matcher, ended: Ended) -> str:
             return f"{wanted} but the connection {how}."
         return f"{wanted} but actually got {matcher.noun} b''"
     if missing.part == "payload":
-        return f"{wanted} but the connection {how} after {missing.have:,} of its {missing.need:,} bytes."
+        reached = f"{missing.have:,} of its {missing.need:,} bytes"
+        return f"{wanted} but the connection {how} after {reached}."
     return (
         f"{wanted} but the connection {how} after {missing.have} of the {missing.need} bytes "
         f"of its {missing.part}."
@@ -147,9 +151,14 @@ def _extra_connection(number: int, waiting: Step | None, scripted: bool) -> str:
     if not scripted:
         return "A client connected, but there is no `expect_connect()` for it."
     if isinstance(waiting, Expect | ExpectDisconnect):
-        which = _ORDINALS.get(number, f"{number}th")
-        return f"While waiting for {_awaited(waiting)} a {which} connection was attempted."
+        return f"While waiting for {_awaited(waiting)} a {_nth(number)} connection was attempted."
     if isinstance(waiting, Send):
-        which = _ORDINALS.get(number, f"{number}th")
-        return f"While sending {_value(waiting.arguments[0])} a {which} connection was attempted."
+        sending = _value(waiting.arguments[0])
+        return f"While sending {sending} a {_nth(number)} connection was attempted."
     return f"Connection {number} was not expected."
+
+
+def _nth(number: int) -> str:
+    teen = number // 10 % 10 == 1
+    suffix = "th" if teen else _SUFFIXES.get(number % 10, "th")
+    return _ORDINALS.get(number, f"{number}{suffix}")

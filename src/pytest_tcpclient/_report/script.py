@@ -8,6 +8,10 @@ from .._traceback import shown
 from .data import quoted
 
 
+#: Longer calls are not lined up with the others.
+ALIGNED = 60
+
+
 def call(step: Step) -> str:
     """A step as a call: ``expect_bytes(b'Hello', timeout=2)``."""
     if isinstance(step, ExpectEnd):
@@ -15,7 +19,7 @@ def call(step: Step) -> str:
     arguments = [
         quoted(value) if isinstance(value, bytes) else repr(value) for value in step.arguments
     ]
-    arguments += [f"{name}={value:g}" for name, value in step.options.items()]
+    arguments += [f"{name}={_number(value)}" for name, value in step.options.items()]
     return f"{step.word}({', '.join(arguments)})"
 
 
@@ -34,7 +38,7 @@ def listing(failure: Failure) -> list[str]:
     if not rows:
         return []
     calls = [call(step) for _, _, step in rows]
-    width = max(len(text) for text in calls if len(text) <= 60 or len(calls) == 1)
+    width = max((len(text) for text in calls if len(text) <= ALIGNED), default=0)
     lines = [_title(failure)]
     if script.done_before:
         lines.append(f"    ... {_steps(script.done_before)} done before")
@@ -50,6 +54,11 @@ def _title(failure: Failure) -> str:
     if failure.connection is None:
         return f"Script of {failure.server}:"
     return f"Script of connection {failure.connection} to {failure.server}:"
+
+
+def _number(value: object) -> str:
+    """A number as a person writes it: 2 rather than 2.0."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _steps(count: int) -> str:
