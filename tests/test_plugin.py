@@ -543,7 +543,7 @@ def test_pytest_timeout_is_told_where_the_script_stood(pytester, runner):
     """Its failure stands, with a note, and nothing is held up by the body it has left."""
     pytest.importorskip("pytest_timeout")
     source = """
-        @pytest.mark.timeout(0.3, method="signal")
+        @pytest.mark.timeout(1, method="signal")
         async def test_it(tcpserver):
             tcpserver.expect_connect()
             tcpserver.expect_bytes(b"Hello", timeout=60)
@@ -558,7 +558,7 @@ def test_pytest_timeout_is_told_where_the_script_stood(pytester, runner):
     result = run(pytester, runner, source)
     assert result.passed == ([] if runner.mark == "trio" else ["test_next"])
     [failed] = result.others.values()
-    assert failed.line == "Failed: Timeout (>0.3s) from pytest-timeout."
+    assert failed.line == "Failed: Timeout (>1.0s) from pytest-timeout."
     assert " was at expect_bytes(b'Hello', timeout=60) (" in failed.text
 
 

@@ -35,6 +35,10 @@ TURNS = 10
 MOST_TURNS = 1000
 
 
+#: What ends the event loop itself.
+_NOT_OURS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
 class Watched(Protocol):
     """Something that has deadlines."""
 
@@ -45,10 +49,11 @@ class Watched(Protocol):
 class Host:
     """One background task, its task group and its clock."""
 
-    def __init__(self, on_crash: Callable[[Exception], None]) -> None:
+    def __init__(self, on_crash: Callable[[BaseException], None]) -> None:
         self._on_crash = on_crash
-        trio = sys.modules.get("trio")
-        self._trio = trio if trio is not None and trio.lowlevel.in_trio_run() else None
+        # asyncio is asked first: a trio run that was torn out of its loop by a signal still
+        # calls itself the current one.
+        self._trio = None if current_asyncio_task() else sys.modules["trio"]
         self._watched: list[Watched] = []
         self._later: list[tuple[Callable[..., Coroutine[Any, Any, object]], tuple[Any, ...]]] = []
         self._lost = 0.0
@@ -152,10 +157,15 @@ class Host:
     async def _guard(
         self, function: Callable[..., Coroutine[Any, Any, object]], *args: Any
     ) -> None:
-        """What should never happen is told to somebody, and does not end the event loop."""
+        """What should never happen is told to somebody, and does not end the event loop.
+
+        A signal handler may raise in the middle of anything: that of pytest-timeout does.
+        """
         try:
             await function(*args)
-        except Exception as error:
+        except BaseException as error:
+            if is_cancellation(error) or isinstance(error, _NOT_OURS):
+                raise
             self._on_crash(error)
 
     async def _tick(self) -> None:
@@ -172,3 +182,18 @@ class Host:
             again = min((each.look_at(patient) for each in self._watched), default=patient + TICK)
             # Not at once again, however near the next deadline is.
             due = now + min(TICK, max(0.001, again - patient))
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether an exception is how asyncio or trio cancels a task."""
+    trio = sys.modules.get("trio")
+    kinds = (asyncio.CancelledError, trio.Cancelled) if trio else (asyncio.CancelledError,)
+    return isinstance(error, kinds)
+
+
+def current_asyncio_task() -> asyncio.Task[Any] | None:
+    """The task of asyncio in which the caller runs; ``None`` on trio."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None

@@ -361,7 +361,7 @@ class TcpServer(Script):
         problem = NobodyThere() if nobody else NoConnect()
         self._fail(Failure(problem, step, view, server=self.name))
 
-    def crash(self, error: Exception) -> None:
+    def crash(self, error: BaseException) -> None:
         """The server itself has failed."""
         where = "".join(traceback.format_exception(error))
         self._fail(self._failure(Broken(f"pytest-tcpclient has failed: {error!r}\n\n{where}")))

@@ -25,11 +25,11 @@ import anyio
 
 from ._errors import ScriptError, ScriptMismatch
 from ._failure import Failure
-from ._host import Host
+from ._host import Host, current_asyncio_task, is_cancellation
 from ._options import Options
 from ._server import TcpServer
 from ._traceback import Spot, spot_in, spots_of_task
-from ._verdict import Rules, Verdict, is_cancellation
+from ._verdict import Rules, Verdict
 
 #: Seconds for a failing test to come to its ``join()`` by itself.
 UNDISTURBED = 0.01
@@ -104,7 +104,7 @@ class Supervisor:
         if self._host is not None:
             self._host.start_soon(self._end, server, failure)
 
-    def _crash(self, error: Exception) -> None:
+    def _crash(self, error: BaseException) -> None:
         """A background task has failed, which none of them should: nobody is to wait for it."""
         for server in self.servers:
             server.crash(error)
@@ -170,7 +170,7 @@ class Supervisor:
 
     async def _run(self, body: Coroutine[Any, Any, Any]) -> BaseException | None:
         """Run the body in a scope of its own. Return what it raised of itself."""
-        self._task = _current_asyncio_task()
+        self._task = current_asyncio_task()
         cancelling = _cancel_count(self._task)
         raised: BaseException | None = None
         with anyio.CancelScope() as self._scope:
@@ -244,13 +244,6 @@ _TWO_LOOPS = (
     "claim it. Mark it for one of anyio, asyncio (pytest-asyncio) and trio (pytest-trio); in "
     "the auto mode of pytest-asyncio every async test is marked asyncio."
 )
-
-
-def _current_asyncio_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None
 
 
 def _cancel_count(task: asyncio.Task[Any] | None) -> int:

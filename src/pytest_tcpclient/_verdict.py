@@ -12,7 +12,6 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +22,7 @@ import anyio
 
 from ._errors import ScriptMismatch
 from ._failure import Failure, Standing
+from ._host import is_cancellation
 from ._report import aside, render, standing
 from ._traceback import Spot, spots_of_error, traceback_of
 
@@ -144,13 +144,6 @@ class Verdict:
         then = ["".join(traceback.format_exception_only(other)).strip() for other in others]
         text = render(failure, hint_in_line=self._rules.hint_in_line, then=then)
         return self._rules.error(text, failure)
-
-
-def is_cancellation(error: BaseException) -> bool:
-    """Whether an exception is how asyncio or trio cancels a task."""
-    trio = sys.modules.get("trio")
-    kinds = (asyncio.CancelledError, trio.Cancelled) if trio else (asyncio.CancelledError,)
-    return isinstance(error, kinds)
 
 
 def _spots_of_join(
