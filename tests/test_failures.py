@@ -349,7 +349,7 @@ async def test_bytes_that_no_step_expects_fail_in_time(tcpserver):
         with anyio.fail_after(2):
             while tcpserver.failure is None:
                 await anyio.lowlevel.checkpoint()
-    assert tcpserver.failure.problem == LeftBytes(b"x", at_end=False)
+    assert tcpserver.failure.problem == LeftBytes(b"x")
     assert await failure_of(tcpserver) == "Client sent b'x' after the script was done."
 
 

@@ -1,0 +1,172 @@
+"""What the tests of the lower, I/O-free half share: steps, scripts, and every way to cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from pytest_tcpclient._conversation import Conversation, Signal
+from pytest_tcpclient._failure import Failure
+from pytest_tcpclient._framings import LengthPrefixed
+from pytest_tcpclient._matchers import Exactly, Frame
+from pytest_tcpclient._script import Handle, Script
+from pytest_tcpclient._steps import (
+    Disconnect,
+    Expect,
+    ExpectConnect,
+    ExpectDisconnect,
+    ExpectEnd,
+    Place,
+    Send,
+    Step,
+)
+
+FILE = "test_client.py"
+SERVER = "127.0.0.1:5000"
+
+#: What can happen besides bytes.
+EOF = "eof"
+RESET = "reset"
+
+
+class Recorder(Script):
+    """A script that notes its steps, and plays none."""
+
+    def __init__(self, timeout: float = 1.0, factor: float = 1.0) -> None:
+        self.steps: list[Step] = []
+        self.reached: list[Handle[Any]] = []
+        self.timeout = timeout
+        self.factor = factor
+
+    def _declare(self, step: Step) -> Handle[Any]:
+        self.steps.append(step)
+        return Handle(step, self)
+
+    async def _reach(self, handle: Handle[Any]) -> None:
+        self.reached.append(handle)
+        handle._complete(b"received")
+
+    def _limit(self, timeout: float | None) -> float:
+        return (self.timeout if timeout is None else timeout) * self.factor
+
+
+# Steps, as the lines of a test
+
+
+def connect(line: int = 1) -> ExpectConnect:
+    return ExpectConnect("expect_connect", Place(FILE, line), limit=1.0)
+
+
+def read(data: bytes, line: int = 1, **options: object) -> Expect:
+    place = Place(FILE, line)
+    return Expect("expect_bytes", place, (data,), options, limit=1.0, matcher=Exactly(data))
+
+
+def frame(payload: bytes, line: int = 1, limit: int = 64 * 1024 * 1024) -> Expect:
+    matcher = Frame(payload, LengthPrefixed(limit))
+    return Expect("expect_frame", Place(FILE, line), (payload,), limit=1.0, matcher=matcher)
+
+
+def hang_up(line: int = 1) -> ExpectDisconnect:
+    return ExpectDisconnect("expect_disconnect", Place(FILE, line), limit=1.0)
+
+
+def send(data: bytes, line: int = 1) -> Send:
+    return Send("send_bytes", Place(FILE, line), (data,), limit=1.0, data=data)
+
+
+def disconnect(line: int = 1) -> Disconnect:
+    return Disconnect("disconnect", Place(FILE, line))
+
+
+def end(*, unexpected: bool = True, left_open: bool = True) -> ExpectEnd:
+    return ExpectEnd(
+        "end of the test", Place("", 0), limit=1.0, unexpected=unexpected, left_open=left_open
+    )
+
+
+def framed(payload: bytes) -> bytes:
+    """A message as it stands on the wire."""
+    return len(payload).to_bytes(4, "big") + payload
+
+
+# Every way in which bytes can arrive
+
+
+def cut(data: bytes, offsets: Sequence[int]) -> list[bytes]:
+    """The data, cut at these offsets. (A network delivers no empty pieces.)"""
+    at = [0, *sorted(offsets), len(data)]
+    pieces = [data[start:stop] for start, stop in pairwise(at)]
+    return [piece for piece in pieces if piece]
+
+
+def every_cut(data: bytes) -> Iterator[list[bytes]]:
+    """Whole, byte by byte, and in every two pieces."""
+    yield cut(data, [])
+    yield cut(data, range(1, len(data)))
+    for offset in range(1, len(data)):
+        yield cut(data, [offset])
+
+
+# A driver without a network
+
+
+@dataclass
+class Played:
+    """What came of a script. Two of them are equal if no client could tell them apart."""
+
+    failure: Failure | None
+    performed: list[Step | Signal]
+    done: list[bool]
+    received: list[object]
+    signal: Signal
+    conversation: Conversation = field(compare=False)
+
+
+def converse(*steps: Step, patience: float | None = None) -> tuple[Conversation, list[Handle[Any]]]:
+    """A conversation with this script, and the handles of its steps."""
+    conversation = Conversation(1, SERVER, patience)
+    handles: list[Handle[Any]] = [Handle(step, Recorder()) for step in steps]
+    for handle in handles:
+        conversation.add(handle)
+    return conversation, handles
+
+
+def run(conversation: Conversation, performed: list[Any] | None = None) -> Signal:
+    """Perform what there is to do, until the client has to do something."""
+    action = conversation.next_action()
+    while not isinstance(action, Signal) or action is Signal.CLOSE:
+        if performed is not None:
+            performed.append(action)
+        conversation.perform()
+        action = conversation.next_action()
+    return action
+
+
+def play(steps: Sequence[Step], pieces: Sequence[bytes], ending: str | None = None) -> Played:
+    """Play a script against a client that sends these pieces, and then perhaps ends."""
+    conversation, handles = converse(*steps, patience=1.0)
+    performed: list[Step | Signal] = []
+    conversation.connect()
+    run(conversation, performed)
+    for piece in pieces:
+        conversation.receive_data(piece)
+        run(conversation, performed)
+    if ending == EOF:
+        conversation.receive_eof()
+    elif ending == RESET:
+        conversation.receive_reset()
+    signal = run(conversation, performed)
+    if signal is Signal.CONCLUDE:
+        conversation.conclude()
+        signal = run(conversation, performed)
+    return Played(
+        conversation.failure,
+        performed,
+        [handle.done for handle in handles],
+        [handle.received if handle.done else None for handle in handles],
+        signal,
+        conversation,
+    )

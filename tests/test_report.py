@@ -1,0 +1,910 @@
+"""The text of a failure, to the letter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from textwrap import dedent
+from typing import NamedTuple
+
+import pytest
+from helpers import (
+    FILE,
+    SERVER,
+    connect,
+    disconnect,
+    end,
+    frame,
+    framed,
+    hang_up,
+    read,
+    send,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_tcpclient._failure import (
+    Broken,
+    Differs,
+    Ended,
+    ExtraConnection,
+    Failure,
+    LeftBytes,
+    LeftOpen,
+    NobodyThere,
+    NoConnect,
+    NotADisconnect,
+    NotSent,
+    Problem,
+    ScriptView,
+    SendStalled,
+    Standing,
+    TimedOut,
+    WasReset,
+)
+from pytest_tcpclient._framings import Incomplete
+from pytest_tcpclient._matchers import Mismatch, Oversized
+from pytest_tcpclient._report import aside, render, standing
+from pytest_tcpclient._report.data import comparison, first_difference, quoted
+from pytest_tcpclient._steps import Expect, Place, Step
+
+NOTHING = ScriptView()
+
+
+def failed(
+    problem: Problem,
+    step: Step | None = None,
+    script: ScriptView = NOTHING,
+    connection: int | None = 1,
+) -> Failure:
+    return Failure(problem, step, script, connection, SERVER)
+
+
+def differs(expected: bytes, actual: bytes, received: bytes | None = None) -> Differs:
+    return Differs(Mismatch(expected, actual), actual if received is None else received)
+
+
+def lines_of(text: str) -> list[str]:
+    return text.split("\n")
+
+
+class Case(NamedTuple):
+    """A failure and its text; with the hint of 0.7 in its first line, if that is another."""
+
+    failure: Failure
+    text: str
+    in_line: str = ""
+
+
+CASES = {
+    "too little arrived in time": Case(
+        failed(
+            TimedOut(b"Hello"),
+            read(b"Hello, world!", 12),
+            ScriptView(done=(connect(11),), ahead=(send(b"Hi", 13), hang_up(14))),
+        ),
+        """\
+        Timed out waiting for b'Hello, world!'
+
+        Script of connection 1 to 127.0.0.1:5000:
+          done         expect_connect()                test_client.py:11
+        > failed       expect_bytes(b'Hello, world!')  test_client.py:12
+          not reached  send_bytes(b'Hi')               test_client.py:13
+          not reached  expect_disconnect()             test_client.py:14
+
+        Expected: b'Hello, world!'
+        Received: b'Hello'
+        """,
+    ),
+    "nothing arrived in time": Case(
+        failed(TimedOut(b""), read(b"Hello", timeout=2.0)),
+        """\
+        Timed out waiting for b'Hello'
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_bytes(b'Hello', timeout=2)  test_client.py:1
+
+        Expected: b'Hello'
+        Received: nothing
+        """,
+    ),
+    "wrong bytes": Case(
+        failed(
+            differs(b"Bonjour", b"Goodbye"), read(b"Bonjour", 5), ScriptView(done=(connect(4),))
+        ),
+        """\
+        Expected to read b'Bonjour' but actually read b'Goodbye'
+
+        Script of connection 1 to 127.0.0.1:5000:
+          done         expect_connect()          test_client.py:4
+        > failed       expect_bytes(b'Bonjour')  test_client.py:5
+
+        Expected: b'Bonjour'
+        Received: b'Goodbye'
+                    ^ first difference, at byte 0
+        """,
+    ),
+    "wrong bytes, and more": Case(
+        failed(differs(b"Hello", b"Help ", b"Help me!"), read(b"Hello")),
+        """\
+        Expected to read b'Hello' but actually read b'Help '
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_bytes(b'Hello')  test_client.py:1
+
+        Expected: b'Hello'
+        Received: b'Help '
+                       ^ first difference, at byte 3
+        In all: b'Help me!'
+        """,
+    ),
+    "client closed too early": Case(
+        failed(Ended(b"Hel", None, reset=False), read(b"Hello, world")),
+        """\
+        Expected to read b'Hello, world' but only read b'Hel' before the connection was closed.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_bytes(b'Hello, world')  test_client.py:1
+
+        Expected: b'Hello, world'
+        Received: b'Hel'
+        """,
+    ),
+    "client aborted too early": Case(
+        failed(Ended(b"", None, reset=True), read(b"Hello")),
+        """\
+        Expected to read b'Hello' but only read b'' before the connection was reset.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_bytes(b'Hello')  test_client.py:1
+
+        Expected: b'Hello'
+        Received: nothing
+        """,
+    ),
+    "no connection in time": Case(
+        failed(TimedOut(b""), connect(3), ScriptView(ahead=(read(b"Hello", 4),))),
+        """\
+        Timed out waiting for client to connect.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_connect()        test_client.py:3
+          not reached  expect_bytes(b'Hello')  test_client.py:4
+        """,
+    ),
+    "step without connection": Case(
+        failed(
+            NoConnect(),
+            read(b"Hello, world", 7),
+            ScriptView(ahead=(hang_up(8),)),
+            connection=None,
+        ),
+        """\
+        Missing `expect_connect()` before `expect_bytes(b'Hello, world')`
+
+        Script of 127.0.0.1:5000:
+        > failed       expect_bytes(b'Hello, world')  test_client.py:7
+          not reached  expect_disconnect()            test_client.py:8
+        """,
+    ),
+    "one connection too many, at a disconnect": Case(
+        failed(ExtraConnection(2, hang_up(2), scripted=True), hang_up(2)),
+        """\
+        While waiting for client to disconnect a second connection was attempted.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:2
+
+        If this is on purpose: @pytest.mark.tcpserver(check_extra_connections=False).
+        """,
+    ),
+    "one connection too many, at bytes": Case(
+        failed(ExtraConnection(3, read(b"Hello"), scripted=True), read(b"Hello")),
+        """\
+        While waiting for b'Hello' a third connection was attempted.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_bytes(b'Hello')  test_client.py:1
+
+        If this is on purpose: @pytest.mark.tcpserver(check_extra_connections=False).
+        """,
+    ),
+    "one connection too many, at a frame": Case(
+        failed(ExtraConnection(4, frame(b"Hello"), scripted=True), frame(b"Hello")),
+        """\
+        While waiting for frame b'Hello' a 4th connection was attempted.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_frame(b'Hello')  test_client.py:1
+
+        If this is on purpose: @pytest.mark.tcpserver(check_extra_connections=False).
+        """,
+    ),
+    "one connection too many, at a send": Case(
+        failed(ExtraConnection(2, send(b"Hello"), scripted=True), send(b"Hello")),
+        """\
+        While sending b'Hello' a second connection was attempted.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       send_bytes(b'Hello')  test_client.py:1
+
+        If this is on purpose: @pytest.mark.tcpserver(check_extra_connections=False).
+        """,
+    ),
+    "a connection that is not expected": Case(
+        failed(ExtraConnection(2, None, scripted=True), connection=2),
+        """\
+        Connection 2 was not expected.
+
+        If this is on purpose: @pytest.mark.tcpserver(check_extra_connections=False).
+        """,
+    ),
+    "one connection too many, at a disconnect of the server": Case(
+        failed(ExtraConnection(2, disconnect(), scripted=True), disconnect()),
+        """\
+        Connection 2 was not expected.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       disconnect()  test_client.py:1
+
+        If this is on purpose: @pytest.mark.tcpserver(check_extra_connections=False).
+        """,
+    ),
+    "a connection without a script": Case(
+        failed(ExtraConnection(1, None, scripted=False), connection=1),
+        """\
+        A client connected, but there is no `expect_connect()` for it.
+
+        If this is on purpose: @pytest.mark.tcpserver(check_extra_connections=False).
+        """,
+    ),
+    "client does not close": Case(
+        failed(TimedOut(b""), hang_up()),
+        """\
+        Timed out waiting for client to disconnect.
+        Remember to close the client's stream.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:1
+        """,
+        """\
+        Timed out waiting for client to disconnect. Remember to call `writer.close()`.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:1
+        """,
+    ),
+    "bytes instead of a close": Case(
+        failed(NotADisconnect(b"Hello"), hang_up()),
+        """\
+        Received unexpected data while waiting for client to disconnect. Data is b'Hello'.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:1
+
+        Received: b'Hello'
+        """,
+    ),
+    "reset instead of a close": Case(
+        failed(WasReset(), hang_up()),
+        """\
+        Connection was reset.
+        Did the client close its stream before it had read everything?
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:1
+        """,
+        """\
+        Connection was reset. Did client close writer prematurely?
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:1
+        """,
+    ),
+    "nobody there": Case(
+        failed(NobodyThere(), hang_up(), connection=None),
+        """\
+        Client is not connected.
+        Did you forget to connect the client?
+
+        Script of 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:1
+        """,
+        """\
+        Client is not connected. Did you forget to call `asyncio.open_connection`?
+
+        Script of 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:1
+        """,
+    ),
+    "no frame in time": Case(
+        failed(TimedOut(b"\0\0\0\x0eGood"), frame(b"Goodbye, world")),
+        r"""
+        Timed out waiting for frame b'Goodbye, world'
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_frame(b'Goodbye, world')  test_client.py:1
+
+        Expected: frame b'Goodbye, world'
+        Received: b'\x00\x00\x00\x0eGood'
+        """,
+    ),
+    "wrong frame": Case(
+        failed(
+            differs(b"Bonjour", b"Goodbye, world", framed(b"Goodbye, world") + b"!"),
+            frame(b"Bonjour"),
+        ),
+        """\
+        Expected to get frame b'Bonjour' but actually got frame b'Goodbye, world'
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_frame(b'Bonjour')  test_client.py:1
+
+        Expected: b'Bonjour'
+        Received: b'Goodbye, world'
+                    ^ first difference, at byte 0
+        """,
+    ),
+    "closed instead of a frame": Case(
+        failed(Ended(b"", None, reset=False), frame(b"Bonjour")),
+        """\
+        Expected to get frame b'Bonjour' but actually got frame b''
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_frame(b'Bonjour')  test_client.py:1
+
+        Expected: frame b'Bonjour'
+        Received: nothing
+        """,
+    ),
+    "closed instead of an empty frame": Case(
+        failed(Ended(b"", None, reset=False), frame(b"")),
+        """\
+        Expected to get frame b'' but the connection was closed.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_frame(b'')  test_client.py:1
+
+        Expected: frame b''
+        Received: nothing
+        """,
+    ),
+    "reset instead of a frame": Case(
+        failed(Ended(b"", None, reset=True), frame(b"Bonjour")),
+        """\
+        Expected to get frame b'Bonjour' but the connection was reset.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_frame(b'Bonjour')  test_client.py:1
+
+        Expected: frame b'Bonjour'
+        Received: nothing
+        """,
+    ),
+    "frame cut short": Case(
+        failed(
+            Ended(framed(b"Bonjour")[:7], Incomplete(3, 7, "payload"), reset=False),
+            frame(b"Bonjour"),
+        ),
+        r"""
+        Expected to get frame b'Bonjour' but the connection was closed after 3 of its 7 bytes.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_frame(b'Bonjour')  test_client.py:1
+
+        Expected: frame b'Bonjour'
+        Received: b'\x00\x00\x00\x07Bon'
+        """,
+    ),
+    "long frame cut short by a reset": Case(
+        failed(
+            Ended(b"\0\x0fB@Bon", Incomplete(1_234, 1_000_000, "payload"), reset=True),
+            frame(b"Bonjour"),
+        ),
+        r"""
+        Expected to get frame b'Bonjour' but the connection was reset after 1,234 of its """
+        r"""1,000,000 bytes.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_frame(b'Bonjour')  test_client.py:1
+
+        Expected: frame b'Bonjour'
+        Received: b'\x00\x0fB@Bon'
+        """,
+    ),
+    "prefix cut short": Case(
+        failed(Ended(b"\0\0", Incomplete(2, 4, "length prefix"), reset=False), frame(b"Bonjour")),
+        r"""
+        Expected to get frame b'Bonjour' but the connection was closed after 2 of the 4 bytes """
+        r"""of its length prefix.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_frame(b'Bonjour')  test_client.py:1
+
+        Expected: frame b'Bonjour'
+        Received: b'\x00\x00'
+        """,
+    ),
+    "frame over its limit": Case(
+        failed(
+            Differs(Oversized(0x47455420, 67_108_864, b"GET "), b"GET / HTTP"), frame(b"Bonjour")
+        ),
+        """\
+        Expected to get frame b'Bonjour' but its length prefix b'GET ' says 1,195,725,856 bytes; """
+        """the limit is 67,108,864.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_frame(b'Bonjour')  test_client.py:1
+
+        Received: b'GET / HTTP'
+        """,
+    ),
+    "client does not read": Case(
+        failed(SendStalled(2_621_440, 50_000_000), send(bytes(50_000_000))),
+        "Timed out sending to the client: 2,621,440 of 50,000,000 bytes were accepted.\n\n"
+        "Script of connection 1 to 127.0.0.1:5000:\n"
+        "> failed       send_bytes(b'" + r"\x00" * 80 + "'... (50,000,000 bytes))  "
+        "test_client.py:1\n",
+    ),
+    "sending to a client that is gone": Case(
+        failed(NotSent(b"Hello"), send(b"Hello")),
+        """\
+        Client closed the connection before b'Hello' could be sent.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       send_bytes(b'Hello')  test_client.py:1
+        """,
+    ),
+    "bytes left in the script": Case(
+        failed(LeftBytes(b"x"), None, ScriptView(done=(read(b"Hello", 4),))),
+        """\
+        Client sent b'x' after the script was done.
+
+        Script of connection 1 to 127.0.0.1:5000:
+          done         expect_bytes(b'Hello')  test_client.py:4
+
+        If this is on purpose: @pytest.mark.tcpserver(check_unexpected=False).
+        """,
+    ),
+    "bytes left at the end": Case(
+        failed(LeftBytes(b"x"), end(), ScriptView(done=(read(b"Hello", 4),))),
+        """\
+        Client sent b'x' after the script was done.
+
+        Script of connection 1 to 127.0.0.1:5000:
+          done         expect_bytes(b'Hello')  test_client.py:4
+        > failed       end of the test
+
+        If this is on purpose: @pytest.mark.tcpserver(check_unexpected=False).
+        """,
+    ),
+    "left open": Case(
+        failed(LeftOpen(), end(), ScriptView(done=(connect(3),)), connection=2),
+        """\
+        Client left connection 2 open.
+
+        Script of connection 2 to 127.0.0.1:5000:
+          done         expect_connect()  test_client.py:3
+        > failed       end of the test
+
+        If this is on purpose: @pytest.mark.tcpserver(check_left_open=False).
+        """,
+    ),
+    "broken": Case(
+        failed(Broken("The server cannot accept connections: it broke"), connection=None),
+        """\
+        The server cannot accept connections: it broke
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_the_text_of_a_failure(case: Case) -> None:
+    """The whole text; the sentence ends before the hint, which is the second line."""
+    assert render(case.failure) == dedent(case.text).strip("\n")
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_the_text_of_a_failure_for_streams(case: Case) -> None:
+    """The hint of 0.7 is in the first line, for the failures that have one; else all is equal."""
+    text = dedent(case.in_line or case.text).strip("\n")
+    assert render(case.failure, hint_in_line=True) == text
+
+
+def test_every_problem_has_its_text() -> None:
+    """No class of problem is missing in the table above."""
+    assert {type(case.failure.problem) for case in CASES.values()} == set(Problem.__args__)
+
+
+@pytest.mark.parametrize("hint_in_line", [True, False])
+def test_what_the_client_raised_then(hint_in_line: bool) -> None:
+    """Errors that followed from the failure are one line each, at the end."""
+    failure = failed(LeftBytes(b"x"))
+    then = ["ConnectionResetError: [Errno 104] Connection reset by peer", "ValueError: no"]
+    assert render(failure, hint_in_line=hint_in_line, then=then) == (
+        "Client sent b'x' after the script was done.\n"
+        "\n"
+        "If this is on purpose: @pytest.mark.tcpserver(check_unexpected=False).\n"
+        "\n"
+        "Then the client raised ConnectionResetError: [Errno 104] Connection reset by peer\n"
+        "Then the client raised ValueError: no"
+    )
+
+
+# Notes on errors of others
+
+
+@pytest.mark.parametrize(
+    ("problem", "step", "call"),
+    [
+        (Ended(b"Hel", None, False), read(b"Hello", 7), "expect_bytes(b'Hello')"),
+        (WasReset(), hang_up(7), "expect_disconnect()"),
+        (NotSent(b"Hello"), send(b"Hello", 7), "send_bytes(b'Hello')"),
+    ],
+)
+def test_a_failure_that_did_not_win(problem: Problem, step: Step, call: str) -> None:
+    """It is one line: where the server was when the connection ended."""
+    assert aside(failed(problem, step)) == (
+        f"The connection ended when the server 127.0.0.1:5000 was at {call} (test_client.py:7)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "text"),
+    [
+        (
+            Standing(SERVER, read(b"Hello", 7), b"Hel"),
+            (
+                "The server 127.0.0.1:5000 was at expect_bytes(b'Hello') (test_client.py:7), "
+                "with b'Hel' received."
+            ),
+        ),
+        (
+            Standing("redis", hang_up(9), b""),
+            "The server redis was at expect_disconnect() (test_client.py:9).",
+        ),
+        (
+            Standing("redis", frame(b"x" * 300, 10), b"y" * 300),
+            (
+                f"The server redis was at expect_frame(b'{'x' * 80}'... (300 bytes)) "
+                f"(test_client.py:10), with b'{'y' * 80}'... (300 bytes) received."
+            ),
+        ),
+    ],
+)
+def test_where_a_script_stood(where: Standing, text: str) -> None:
+    """One line: the step that was waited for, and what had come for it."""
+    assert standing(where) == text
+
+
+# Long data
+
+
+def test_data_of_200_bytes_stands_in_full() -> None:
+    """Up to 200 bytes nothing is shortened."""
+    assert quoted(b"x" * 200) == repr(b"x" * 200)
+
+
+def test_longer_data_is_shortened_with_its_size() -> None:
+    """Of 201 bytes the first 80 are shown."""
+    assert quoted(b"x" * 201) == f"b'{'x' * 80}'... (201 bytes)"
+    assert quoted(bytes(1_000_000)) == "b'" + r"\x00" * 80 + "'... (1,000,000 bytes)"
+
+
+def test_long_data_is_shortened_everywhere() -> None:
+    """In the first line, in the script, and below."""
+    expected, received = b"x" * 1000, b"x" * 999
+    short_expected = f"b'{'x' * 80}'... (1,000 bytes)"
+    short_received = f"b'{'x' * 80}'... (999 bytes)"
+    assert lines_of(render(failed(Ended(received, None, False), read(expected)))) == [
+        (
+            f"Expected to read {short_expected} but only read {short_received} "
+            "before the connection was closed."
+        ),
+        "",
+        "Script of connection 1 to 127.0.0.1:5000:",
+        f"> failed       expect_bytes({short_expected})  test_client.py:1",
+        "",
+        f"Expected: {short_expected}",
+        f"Received: {short_received}",
+    ]
+
+
+def test_a_difference_in_long_data() -> None:
+    """Only what is around the difference is compared, the rest is sizes."""
+    expected = b"x" * 500 + b"y" + b"x" * 499
+    received = b"x" * 1000
+    more = received + b"!"
+    text = render(failed(differs(expected, received, more), read(expected)))
+    short = f"b'{'x' * 80}'... (1,000 bytes)"
+    assert lines_of(text) == [
+        f"Expected to read {short} but actually read {short}",
+        "",
+        "Script of connection 1 to 127.0.0.1:5000:",
+        f"> failed       expect_bytes({short})  test_client.py:1",
+        "",
+        f"Expected: from byte 476: b'{'x' * 24}y{'x' * 39}'... (1,000 bytes)",
+        f"Received: from byte 476: b'{'x' * 64}'... (1,000 bytes)",
+        " " * (27 + 24) + "^ first difference, at byte 500",
+        f"In all: b'{'x' * 80}'... (1,001 bytes)",
+    ]
+
+
+# Comparisons
+
+
+@pytest.mark.parametrize(
+    ("expected", "received", "lines"),
+    [
+        pytest.param(
+            b"Hello", b"Jello",
+            [
+                "Expected: b'Hello'",
+                "Received: b'Jello'",
+                "            ^ first difference, at byte 0",
+            ],
+            id="at the start",
+        ),
+        pytest.param(
+            b"Hello", b"Heflo",
+            [
+                "Expected: b'Hello'",
+                "Received: b'Heflo'",
+                "              ^ first difference, at byte 2",
+            ],
+            id="in the middle",
+        ),
+        pytest.param(
+            b"Hello", b"Hell",
+            [
+                "Expected: b'Hello'",
+                "Received: b'Hell'",
+                "                ^ first difference, at byte 4",
+            ],
+            id="too short",
+        ),
+        pytest.param(
+            b"Hello", b"Hello!",
+            [
+                "Expected: b'Hello'",
+                "Received: b'Hello!'",
+                "                 ^ first difference, at byte 5",
+            ],
+            id="too long",
+        ),
+        pytest.param(
+            b"Hello", b"",
+            [
+                "Expected: b'Hello'",
+                "Received: b''",
+                "            ^ first difference, at byte 0",
+            ],
+            id="nothing received",
+        ),
+        pytest.param(
+            b"", b"Hello",
+            [
+                "Expected: b''",
+                "Received: b'Hello'",
+                "            ^ first difference, at byte 0",
+            ],
+            id="nothing expected",
+        ),
+        pytest.param(
+            b"a\0\r\nb", b"a\0\r\nc",
+            [
+                r"Expected: b'a\x00\r\nb'",
+                r"Received: b'a\x00\r\nc'",
+                "                     ^ first difference, at byte 4",
+            ],
+            id="behind escapes",
+        ),
+        pytest.param(
+            b"it's", b"it'S",
+            [
+                r"Expected: b'it\'s'",
+                r"Received: b'it\'S'",
+                "                ^ first difference, at byte 3",
+            ],
+            id="behind a single quote",
+        ),
+        pytest.param(
+            b"'\"\\a", b"'\"\\b",
+            [
+                r"""Expected: b'\'"\\a'""",
+                r"""Received: b'\'"\\b'""",
+                "                 ^ first difference, at byte 3",
+            ],
+            id="behind both quotes and a backslash",
+        ),
+        pytest.param(
+            b"a" * 200, b"a" * 199 + b"b",
+            [
+                f"Expected: b'{'a' * 200}'",
+                f"Received: b'{'a' * 199}b'",
+                " " * (12 + 199) + "^ first difference, at byte 199",
+            ],
+            id="200 bytes stand in full",
+        ),
+        pytest.param(
+            b"a" * 300, b"b" * 300,
+            [
+                f"Expected: b'{'a' * 40}'... (300 bytes)",
+                f"Received: b'{'b' * 40}'... (300 bytes)",
+                " " * 12 + "^ first difference, at byte 0",
+            ],
+            id="at the start of long data",
+        ),
+        pytest.param(
+            b"a" * 300, b"a" * 24 + b"b" * 276,
+            [
+                f"Expected: b'{'a' * 64}'... (300 bytes)",
+                f"Received: b'{'a' * 24}{'b' * 40}'... (300 bytes)",
+                " " * (12 + 24) + "^ first difference, at byte 24",
+            ],
+            id="near the start of long data",
+        ),
+        pytest.param(
+            b"a" * 3000, b"a" * 1500 + b"b" * 1500,
+            [
+                f"Expected: from byte 1,476: b'{'a' * 64}'... (3,000 bytes)",
+                f"Received: from byte 1,476: b'{'a' * 24}{'b' * 40}'... (3,000 bytes)",
+                " " * (29 + 24) + "^ first difference, at byte 1,500",
+            ],
+            id="in the middle of long data",
+        ),
+        pytest.param(
+            b"a" * 300, b"a" * 299 + b"b",
+            [
+                f"Expected: from byte 275: b'{'a' * 25}'... (300 bytes)",
+                f"Received: from byte 275: b'{'a' * 24}b'... (300 bytes)",
+                " " * (27 + 24) + "^ first difference, at byte 299",
+            ],
+            id="at the end of long data",
+        ),
+        pytest.param(
+            b"a" * 300, b"a" * 5,
+            [
+                f"Expected: b'{'a' * 45}'... (300 bytes)",
+                "Received: b'aaaaa'",
+                " " * (12 + 5) + "^ first difference, at byte 5",
+            ],
+            id="too little of long data",
+        ),
+        pytest.param(
+            b"a" * 100, b"a" * 300,
+            [
+                f"Expected: from byte 76: b'{'a' * 24}'... (100 bytes)",
+                f"Received: from byte 76: b'{'a' * 64}'... (300 bytes)",
+                " " * (26 + 24) + "^ first difference, at byte 100",
+            ],
+            id="too much of it",
+        ),
+    ],
+)  # fmt: skip
+def test_a_comparison(expected: bytes, received: bytes, lines: list[str]) -> None:
+    """The two stand one above the other, and the mark below the first byte that differs."""
+    assert comparison(expected, received) == lines
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=30), st.binary(max_size=30), st.binary(max_size=30))
+def test_the_first_difference(common: bytes, one: bytes, other: bytes) -> None:
+    """It is where comparing byte by byte finds it."""
+    one, other = common + one, common + other
+    naive = 0
+    while naive < min(len(one), len(other)) and one[naive] == other[naive]:
+        naive += 1
+    assert first_difference(one, other) == naive
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=300), st.binary(max_size=300), st.binary(max_size=300))
+def test_the_mark_stands_below_the_difference(common: bytes, one: bytes, other: bytes) -> None:
+    """Whatever the bytes are, the two lines are equal up to the mark."""
+    expected, received = common + one, common + other
+    if expected == received:
+        return
+    above, below, mark = comparison(expected, received)
+    at = mark.index("^")
+    assert above[10:at] == below[10:at]
+    assert above[at:] != below[at:]
+
+
+# Scripts
+
+
+def test_a_long_script_is_folded() -> None:
+    """What was left out before and after is counted."""
+    steps = [read(b"%d" % line, line) for line in range(100)]
+    view = ScriptView(tuple(steps[5:15]), tuple(steps[16:26]), done_before=1_234, ahead_after=74)
+    text = render(failed(TimedOut(b"1"), steps[15], view))
+    assert lines_of(text) == [
+        "Timed out waiting for b'15'",
+        "",
+        "Script of connection 1 to 127.0.0.1:5000:",
+        "    ... 1,234 steps done before",
+        *(f"  done         expect_bytes(b'{n}')   test_client.py:{n}" for n in range(5, 10)),
+        *(f"  done         expect_bytes(b'{n}')  test_client.py:{n}" for n in range(10, 15)),
+        "> failed       expect_bytes(b'15')  test_client.py:15",
+        *(f"  not reached  expect_bytes(b'{n}')  test_client.py:{n}" for n in range(16, 26)),
+        "    ... 74 steps more not reached",
+        "",
+        "Expected: b'15'",
+        "Received: b'1'",
+    ]
+
+
+def test_a_single_step_that_is_left_out() -> None:
+    """One step is not called steps."""
+    view = ScriptView((connect(1),), (hang_up(3),), done_before=1, ahead_after=1)
+    assert lines_of(render(failed(SendStalled(0, 1), send(b"x", 2), view))) == [
+        "Timed out sending to the client: 0 of 1 bytes were accepted.",
+        "",
+        "Script of connection 1 to 127.0.0.1:5000:",
+        "    ... 1 step done before",
+        "  done         expect_connect()     test_client.py:1",
+        "> failed       send_bytes(b'x')     test_client.py:2",
+        "  not reached  expect_disconnect()  test_client.py:3",
+        "    ... 1 step more not reached",
+    ]
+
+
+def test_a_long_step_does_not_push_the_others_aside() -> None:
+    """Steps of more than 60 characters do not count for the alignment."""
+    long = read(b"x" * 100, 2)
+    view = ScriptView((connect(1),), (hang_up(3),))
+    assert lines_of(render(failed(SendStalled(0, 1), long, view)))[3:] == [
+        "  done         expect_connect()     test_client.py:1",
+        f"> failed       expect_bytes(b'{'x' * 100}')  test_client.py:2",
+        "  not reached  expect_disconnect()  test_client.py:3",
+    ]
+
+
+@pytest.mark.parametrize("size", [43, 44])
+def test_steps_of_about_sixty_characters(size: int) -> None:
+    """A step of 60 characters counts for the alignment, one of 61 does not."""
+    view = ScriptView((connect(1),))
+    done, long = lines_of(render(failed(SendStalled(0, 1), read(b"x" * size, 2), view)))[3:]
+    width = 60 if size == 43 else len("expect_connect()")
+    assert done == f"  done         {'expect_connect()':{width}}  test_client.py:1"
+    assert long == f"> failed       expect_bytes(b'{'x' * size}')  test_client.py:2"
+
+
+def test_the_timeout_of_a_step_is_shown_as_it_was_written() -> None:
+    """Whole numbers of seconds have no fraction."""
+    for timeout, shown in ((2.0, "2"), (0.25, "0.25"), (0.0, "0"), (float("inf"), "inf")):
+        text = render(failed(TimedOut(b""), read(b"x", timeout=timeout)))
+        assert lines_of(text)[3] == (
+            f"> failed       expect_bytes(b'x', timeout={shown})  test_client.py:1"
+        )
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A matcher for something that is not bytes, as there will be."""
+
+    expected: object = 5
+    noun: str = "number"
+
+
+def test_what_is_not_bytes_is_shown_by_its_repr() -> None:
+    """A matcher may want any object."""
+    step = Expect("expect_number", Place(FILE, 1), (5,), limit=1.0, matcher=Pattern())  # type: ignore[arg-type]
+    assert lines_of(render(failed(TimedOut(b"4"), step))) == [
+        "Timed out waiting for number 5",
+        "",
+        "Script of connection 1 to 127.0.0.1:5000:",
+        "> failed       expect_number(5)  test_client.py:1",
+        "",
+        "Expected: number 5",
+        "Received: b'4'",
+    ]
+    assert lines_of(render(failed(Differs(Mismatch(5, 4), b"4"), step))) == [
+        "Expected to get number 5 but actually got number 4",
+        "",
+        "Script of connection 1 to 127.0.0.1:5000:",
+        "> failed       expect_number(5)  test_client.py:1",
+        "",
+        "Received: b'4'",
+    ]
