@@ -137,7 +137,7 @@ def converse(*steps: Step, patience: float | None = None) -> tuple[Conversation,
 def run(conversation: Conversation, performed: list[Any] | None = None) -> Signal:
     """Perform what there is to do, until the client has to do something."""
     action = conversation.next_action()
-    while not isinstance(action, Signal) or action is Signal.CLOSE:
+    while not isinstance(action, Signal):
         if performed is not None:
             performed.append(action)
         conversation.perform()

@@ -30,6 +30,7 @@ from hypothesis import strategies as st
 
 from pytest_tcpclient._conversation import (
     REPORTED_LIMIT,
+    HANG_UP,
     STEPS_SHOWN,
     UNEXPECTED_LIMIT,
     Conversation,
@@ -102,16 +103,16 @@ PASSING = {
         [None, None, b"Hello"],
         [send(b"Hi")],
     ),
-    "a disconnect": Passing([hang_up()], b"", EOF, [None], [Signal.CLOSE]),
+    "a disconnect": Passing([hang_up()], b"", EOF, [None], [HANG_UP]),
     "bytes, then a disconnect": Passing(
-        [read(b"Hello"), hang_up()], b"Hello", EOF, [b"Hello", None], [Signal.CLOSE]
+        [read(b"Hello"), hang_up()], b"Hello", EOF, [b"Hello", None], [HANG_UP]
     ),
     "the server closes first": Passing(
         [read(b"Hello"), disconnect(), read(b"Bye"), hang_up()],
         b"HelloBye",
         EOF,
         [b"Hello", None, b"Bye", None],
-        [disconnect(), Signal.CLOSE],
+        [disconnect(), HANG_UP],
     ),
     "a clean end": Passing([read(b"Hello"), end()], b"Hello", EOF, [b"Hello", None]),
     "a reset as an end": Passing([read(b"Hello"), end()], b"Hello", RESET, [b"Hello", None]),
@@ -298,9 +299,9 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
     SOME.filter(bool).map(send),
     st.builds(connect),
     st.builds(hang_up),
-    # What a client sends after an end that it may leave open comes too late, by time alone.
-    st.sampled_from([end(), end(unexpected=False), end(unexpected=False, left_open=False)]),
 )
+#: A test ends once. (What a client sends after an end that it may leave open comes too late.)
+ENDS = st.sampled_from([[], [end()], [end(unexpected=False)]])
 
 
 def right_bytes(step: Step) -> bytes:
@@ -315,7 +316,7 @@ def right_bytes(step: Step) -> bytes:
 @st.composite
 def conversations(draw: st.DrawFn) -> tuple[list[Step], bytes, str | None]:
     """A script, and a client that does it, or part of it, or something like it."""
-    steps = draw(st.lists(STEPS, max_size=5))
+    steps = draw(st.lists(STEPS, max_size=5)) + draw(ENDS)
     data = b"".join(map(right_bytes, steps))
     if draw(st.booleans()):
         kept = draw(st.integers(0, len(data)))
@@ -653,8 +654,8 @@ def test_the_server_closes_when_the_client_has() -> None:
     """After expect_disconnect() the server finishes sending, too."""
     conversation, (handle,) = converse(hang_up())
     conversation.receive_eof()
-    assert conversation.next_action() is Signal.CLOSE
-    assert conversation.next_action() is Signal.CLOSE
+    assert conversation.next_action() is HANG_UP
+    assert conversation.next_action() is HANG_UP
     assert handle.done
     conversation.perform()
     assert conversation.next_action() is Signal.IDLE
@@ -665,7 +666,7 @@ def test_a_client_that_is_gone_when_the_server_closes() -> None:
     """There is nobody left to tell, and nothing is wrong."""
     conversation, (handle,) = converse(hang_up())
     conversation.receive_eof()
-    assert conversation.next_action() is Signal.CLOSE
+    assert conversation.next_action() is HANG_UP
     conversation.refuse()
     assert conversation.next_action() is Signal.IDLE
     assert conversation.failure is None
@@ -952,7 +953,86 @@ def test_the_words_for_what_there_is_to_do() -> None:
     assert {signal.name: signal.value for signal in Signal} == {
         "RECEIVE": "wait for the client",
         "IDLE": "wait for the client, or for the next step to be declared",
-        "CLOSE": "the client has closed: finish sending too, then perform()",
         "CONCLUDE": "receive what is there already, for the report; then conclude()",
         "DONE": "nothing any more",
     }
+
+
+# What must not depend on the moment
+
+
+def test_a_limit_that_passes_while_a_wrong_answer_is_read() -> None:
+    """The answer is wrong, not late."""
+    conversation, _ = converse(read(b"Hello"))
+    conversation.receive_data(b"X")
+    assert conversation.next_action() is Signal.CONCLUDE
+    assert conversation.limit is None
+    conversation.time_out()
+    assert conversation.failure is not None
+    assert conversation.failure.problem == differs(b"Hello", b"X", b"X")
+
+
+def test_a_connection_too_many_while_a_wrong_answer_is_read() -> None:
+    """What has arrived on the expected connection goes first."""
+    conversation, _ = converse(hang_up())
+    conversation.receive_data(b"X")
+    assert conversation.next_action() is Signal.CONCLUDE
+    conversation.meet_another(2, None)
+    assert conversation.failure is not None
+    assert conversation.failure.problem == NotADisconnect(b"X")
+
+
+def test_a_script_that_is_dropped_while_a_wrong_answer_is_read() -> None:
+    """It is a failure all the same."""
+    conversation, _ = converse(read(b"Hello"))
+    conversation.receive_data(b"X")
+    assert conversation.next_action() is Signal.CONCLUDE
+    assert conversation.abandon() is False
+    assert conversation.failure is not None
+    assert conversation.failure.problem == differs(b"Hello", b"X", b"X")
+
+
+def test_the_first_failure_stays() -> None:
+    """Whatever is said afterwards."""
+    conversation, _ = converse(read(b"Hello"))
+    conversation.time_out()
+    first = conversation.failure
+    conversation.receive_data(b"X")
+    conversation.time_out()
+    conversation.meet_another(2, None)
+    conversation.conclude()
+    conversation.refuse()
+    assert conversation.failure is first
+
+
+def test_nothing_can_be_sent_when_both_have_closed() -> None:
+    """The bytes are not given to a stream that takes none; to close again is nothing."""
+    conversation, handles = converse(hang_up(), send(b"late"))
+    conversation.receive_eof()
+    assert conversation.next_action() is HANG_UP
+    conversation.perform()
+    assert conversation.next_action() is Signal.DONE
+    assert conversation.failure is not None
+    assert conversation.failure.problem == NotSent(b"late")
+    assert [handle.done for handle in handles] == [True, False]
+
+
+def test_to_disconnect_when_both_have_closed_is_nothing() -> None:
+    """The server has done it already."""
+    conversation, handles = converse(hang_up(), disconnect())
+    conversation.receive_eof()
+    run(conversation)
+    assert [handle.done for handle in handles] == [True, True]
+    assert conversation.failure is None
+
+
+def test_bytes_after_the_end_are_dropped_if_they_may_come() -> None:
+    """So that a client which has more to say can come to its end."""
+    conversation, (handle,) = converse(end(unexpected=False))
+    conversation.receive_data(bytes(UNEXPECTED_LIMIT))
+    assert conversation.full
+    assert conversation.next_action() is Signal.RECEIVE
+    assert not conversation.full
+    conversation.receive_eof()
+    assert conversation.next_action() is Signal.IDLE
+    assert handle.done

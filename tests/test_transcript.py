@@ -5,11 +5,15 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_tcpclient._transcript import Event, Transcript, What
+from pytest_tcpclient._transcript import KEPT, Event, Transcript, What
 
 
 def received(time: float, data: bytes) -> Event:
-    return Event(time, 1, What.RECEIVED, data)
+    return Event(time, 1, What.RECEIVED, data, len(data))
+
+
+def add(transcript: Transcript, event: Event) -> None:
+    transcript.add(event.time, event.connection, event.what, event.data)
 
 
 def test_events_stand_in_order() -> None:
@@ -17,12 +21,12 @@ def test_events_stand_in_order() -> None:
     events = [
         Event(0.5, 1, What.CONNECTED),
         Event(0.6, 2, What.CONNECTED),
-        Event(0.7, 1, What.RECEIVED, b"Hello"),
-        Event(0.7, 1, What.SENT, b"World"),
+        Event(0.7, 1, What.RECEIVED, b"Hello", 5),
+        Event(0.7, 1, What.SENT, b"World", 5),
     ]
     transcript = Transcript()
     for event in events:
-        transcript.add(event)
+        add(transcript, event)
     assert list(transcript) == events
     assert len(transcript) == 4
     assert transcript.dropped == 0
@@ -56,16 +60,16 @@ def test_an_empty_transcript() -> None:
 def test_it_tells_how_many_events_it_has() -> None:
     """The repr does not print what may be a megabyte."""
     transcript = Transcript()
-    transcript.add(received(1, b"x" * 1000))
-    transcript.add(received(2, b"y"))
+    add(transcript, received(1, b"x" * 1000))
+    add(transcript, received(2, b"y"))
     assert repr(transcript) == "<Transcript of 2 events>"
 
 
 def test_data_up_to_the_limit_is_kept() -> None:
     """Exactly as many bytes as the limit says are kept."""
     transcript = Transcript(limit=6)
-    transcript.add(received(1, b"abc"))
-    transcript.add(received(2, b"def"))
+    add(transcript, received(1, b"abc"))
+    add(transcript, received(2, b"def"))
     assert [event.data for event in transcript] == [b"abc", b"def"]
     assert transcript.dropped == 0
 
@@ -73,9 +77,9 @@ def test_data_up_to_the_limit_is_kept() -> None:
 def test_the_oldest_data_is_dropped() -> None:
     """With one byte more than the limit the oldest events go, and are counted."""
     transcript = Transcript(limit=6)
-    transcript.add(Event(0, 1, What.CONNECTED))
+    add(transcript, Event(0, 1, What.CONNECTED))
     for time, data in enumerate([b"abc", b"def", b"g"]):
-        transcript.add(received(time, data))
+        add(transcript, received(time, data))
     assert [event.data for event in transcript] == [b"def", b"g"]
     assert transcript.dropped == 2
 
@@ -84,7 +88,7 @@ def test_the_oldest_events_are_dropped() -> None:
     """Events without data do not grow in number for ever either."""
     transcript = Transcript(most=3)
     for time in range(5):
-        transcript.add(Event(time, 1, What.CONNECTED))
+        add(transcript, Event(time, 1, What.CONNECTED))
     assert [event.time for event in transcript] == [2, 3, 4]
     assert transcript.dropped == 2
 
@@ -92,15 +96,36 @@ def test_the_oldest_events_are_dropped() -> None:
 def test_the_default_limits() -> None:
     """A transcript keeps 1 MiB of data, and 10,000 events."""
     transcript = Transcript()
-    transcript.add(received(0, bytes(1024 * 1024)))
-    assert len(transcript) == 1
-    transcript.add(received(1, b"x"))
-    assert [event.data for event in transcript] == [b"x"]
-    for time in range(2, 10_001):
-        transcript.add(Event(time, 1, What.CONNECTED))
+    for time in range(256):
+        add(transcript, received(time, bytes(4096)))
+    assert (len(transcript), transcript.dropped) == (256, 0)
+    add(transcript, received(256, b"x"))
+    assert (len(transcript), transcript.dropped) == (256, 1)
+    for time in range(257, 10_001):
+        add(transcript, Event(time, 1, What.CONNECTED))
     assert (len(transcript), transcript.dropped) == (10_000, 1)
-    transcript.add(Event(10_001, 1, What.CONNECTED))
+    add(transcript, Event(10_001, 1, What.CONNECTED))
     assert (len(transcript), transcript.dropped) == (10_000, 2)
+
+
+def test_the_beginning_of_a_long_piece_is_kept() -> None:
+    """And how long it was."""
+    data = bytes(range(256)) * 17
+    transcript = Transcript()
+    add(transcript, received(1, data[:KEPT]))
+    add(transcript, received(2, data))
+    short, long = transcript
+    assert (short.data, short.size) == (data[:KEPT], 4096)
+    assert (long.data, long.size) == (data[:KEPT], 4352)
+
+
+def test_the_last_event_is_kept_in_any_case() -> None:
+    """However little room there is."""
+    transcript = Transcript(limit=2)
+    add(transcript, received(1, b"abc"))
+    assert [event.data for event in transcript] == [b"abc"]
+    add(transcript, received(2, b"def"))
+    assert [event.data for event in transcript] == [b"def"]
 
 
 @settings(deadline=None)
@@ -110,7 +135,7 @@ def test_it_keeps_the_longest_tail_that_fits(data: list[bytes], limit: int, most
     events = [received(time, piece) for time, piece in enumerate(data)]
     transcript = Transcript(limit, most)
     for event in events:
-        transcript.add(event)
+        add(transcript, event)
     kept = list(transcript)
     assert kept == events[len(events) - len(kept) :]
     assert transcript.dropped == len(events) - len(kept)

@@ -41,6 +41,7 @@ from ._failure import (
 from ._matchers import Matched, NeedData
 from ._script import Handle
 from ._steps import (
+    ACTIONS,
     Action,
     Disconnect,
     Expect,
@@ -48,6 +49,7 @@ from ._steps import (
     ExpectDisconnect,
     ExpectEnd,
     Limited,
+    Place,
     Send,
     Step,
 )
@@ -68,9 +70,12 @@ class Signal(enum.Enum):
 
     RECEIVE = "wait for the client"
     IDLE = "wait for the client, or for the next step to be declared"
-    CLOSE = "the client has closed: finish sending too, then perform()"
     CONCLUDE = "receive what is there already, for the report; then conclude()"
     DONE = "nothing any more"
+
+
+#: What the server does when the client has closed: it finishes sending, too.
+HANG_UP = Disconnect("disconnect", Place("", 0))
 
 
 class Conversation:
@@ -93,7 +98,7 @@ class Conversation:
         self._pending: deque[Handle[Any]] = deque()
         self._done: deque[Step] = deque(maxlen=STEPS_SHOWN)
         self._done_count = 0
-        self._buffer = bytearray()
+        self._buffer: bytes | bytearray = b""
         self._taken = 0
         self._accepted = 0
         self._disconnected = False
@@ -128,9 +133,10 @@ class Conversation:
     @property
     def full(self) -> bool:
         """Whether nothing more should be received for now: nobody waits for it."""
-        if self._wrong:
-            return len(self._buffer) >= REPORTED_LIMIT
-        return len(self._buffer) >= UNEXPECTED_LIMIT and not isinstance(self.current, Expect)
+        size = len(self._buffer)
+        if size < REPORTED_LIMIT:
+            return False
+        return self._wrong or (size >= UNEXPECTED_LIMIT and not isinstance(self.current, Expect))
 
     @property
     def _held(self) -> bool:
@@ -140,20 +146,22 @@ class Conversation:
 
     # What the test declares
 
-    def add(self, handle: Handle[Any]) -> None:
-        """Take one more step into the script.
+    def add(self, handle: Handle[Any]) -> bool:
+        """Take one more step into the script. Return whether it is the next one.
 
         :raises ScriptError: if the step cannot follow those before it.
         """
         __tracebackhide__ = True
         step = handle._step
-        if isinstance(step, Send | Disconnect):
+        if isinstance(step, ACTIONS):
             if self._disconnected:
                 raise ScriptError(f"{step.word}() cannot follow disconnect() on one connection")
             self._disconnected = isinstance(step, Disconnect)
-        if not self._pending:
-            self.stage += 1
         self._pending.append(handle)
+        if len(self._pending) > 1:
+            return False
+        self.stage += 1
+        return True
 
     def release(self) -> None:
         """The step of another connection that held this one up has been done."""
@@ -169,6 +177,11 @@ class Conversation:
         """The client has sent these bytes."""
         if not self._buffer and not self._pending:
             self.stage += 1
+        if not self._buffer:
+            self._buffer = data  # Not copied: mostly a step takes all of it.
+            return
+        if isinstance(self._buffer, bytes):
+            self._buffer = bytearray(self._buffer)
         self._buffer += data
 
     def receive_eof(self) -> None:
@@ -240,13 +253,14 @@ class Conversation:
 
     def next_action(self) -> Action | Signal:
         """Judge what has arrived, as far as that goes, and say what to do next."""
+        pending = self._pending
         while self.failure is None and not self._wrong:
             if self._closing:
-                return Signal.CLOSE
-            if not self._pending or self._held:
+                return HANG_UP
+            if not pending or (pending[0]._after is not None and self._held):
                 return Signal.IDLE
-            step = self._pending[0]._step
-            if isinstance(step, Send | Disconnect) and not self._closed:
+            step = pending[0]._step
+            if isinstance(step, ACTIONS) and not self._closed:
                 return step
             if not self._judge(step):
                 return Signal.RECEIVE
@@ -292,7 +306,7 @@ class Conversation:
             came_true = True
         elif isinstance(step, ExpectEnd):
             if not step.unexpected:
-                self._buffer.clear()  # So that the client can go on and come to its end.
+                self._buffer = b""  # So that the client can go on and come to its end.
             self._wrong = bool(self._buffer)
             came_true = not step.left_open or self.eof or self.reset
         else:
@@ -310,7 +324,7 @@ class Conversation:
     def _judge_data(self, step: Expect) -> bool:
         outcome = step.matcher.match(self._buffer, self._taken)
         if isinstance(outcome, Matched):
-            del self._buffer[: outcome.size]
+            self._drop(outcome.size)
             self._taken = 0
             self._advance(outcome.value)
         elif not isinstance(outcome, NeedData):
@@ -318,10 +332,19 @@ class Conversation:
         elif self.eof or self.reset:
             self._end(step)
         else:
-            del self._buffer[: outcome.taken]
+            self._drop(outcome.taken)
             self._taken += outcome.taken
             return False
         return True
+
+    def _drop(self, size: int) -> None:
+        """Forget the first bytes of the buffer."""
+        if size == len(self._buffer):
+            self._buffer = b""
+        elif size:
+            if isinstance(self._buffer, bytes):
+                self._buffer = bytearray(self._buffer)
+            del self._buffer[:size]
 
     def _end(self, step: Expect) -> None:
         """The connection ended in the middle of what was expected."""

@@ -18,8 +18,8 @@ from anyio.abc import SocketStream
 from ._conversation import Conversation, Signal
 from ._failure import Failure
 from ._host import Host
-from ._steps import Action, Disconnect, Send
-from ._transcript import Event, Transcript, What
+from ._steps import Action, Send
+from ._transcript import Transcript, What
 from ._transport import close_stream, reset_stream
 
 #: How much is given to the event loop at once: what it accepts of that is progress.
@@ -47,11 +47,16 @@ class Engine:
         #: Whether the rest of a wrong answer is being received.
         self.concluding = False
         self._host = host
-        self._transcript = transcript
+        self._add = transcript.add
         self._on_failure = on_failure
         self._stream: SocketStream | None = None
         self._stage = -1
         self._since = 0.0
+        #: When something happened last. A stage begins then, as far as a look at it can tell:
+        #: to read the clock for each step would cost more than that is worth.
+        self._latest = 0.0
+        self._time = host.time
+        self._number = conversation.number
         self._expiring = -1
         self._acting = False
         self._reading = False
@@ -69,12 +74,13 @@ class Engine:
         """Something is new for the conversation: see what it means, and act on it."""
         if self._acting:
             return  # It will be seen when the action is done.
+        self._latest = self._host.now()
         action = self._next()
-        if isinstance(action, Send | Disconnect) or action is Signal.CLOSE:
-            self._acting = True
-            self._host.start_soon(self._act)
-        else:
+        if isinstance(action, Signal):
             self._wait(action)
+        else:
+            self._acting = True
+            self._host.start_soon(self._act, action)
 
     def release(self) -> None:
         """The step of another connection that held this one up has been done."""
@@ -87,7 +93,7 @@ class Engine:
         if limit is None:
             return float("inf")
         if self._stage != self.conversation.stage:
-            self._stage, self._since = self.conversation.stage, now
+            self._stage, self._since = self.conversation.stage, self._latest
         due = self._since + limit
         if due <= now and self._expiring != self._stage:
             self._expiring = self._stage
@@ -111,17 +117,15 @@ class Engine:
         return True
 
     def _next(self) -> Action | Signal:
-        """Ask the conversation, keep its time, and report its failure."""
-        conversation = self.conversation
-        action = conversation.next_action()
-        if self._stage != conversation.stage:
-            self._stage, self._since = conversation.stage, self._host.now()
-        if conversation.failure is not None and not self._reported:
+        """Ask the conversation, and report its failure."""
+        action = self.conversation.next_action()
+        if action is Signal.DONE and not self._reported:
             self._reported = True
-            self._on_failure(conversation.failure)
+            assert self.conversation.failure is not None
+            self._on_failure(self.conversation.failure)
         return action
 
-    def _wait(self, signal: Action | Signal) -> None:
+    def _wait(self, signal: Signal) -> None:
         """See to it that somebody waits for the client."""
         conversation = self.conversation
         if signal is Signal.CONCLUDE and not self.concluding:
@@ -140,15 +144,23 @@ class Engine:
     async def _read(self, stream: SocketStream) -> None:
         conversation = self.conversation
         receive = stream.receive
+        largest = self._host.largest
+        action: Action | Signal = Signal.RECEIVE
         try:
-            while conversation.failure is None and not conversation.full:
-                data = await receive()
+            while action is Signal.RECEIVE or not (conversation.failure or conversation.full):
+                data = await receive(largest)
                 self.received += len(data)
                 self._note(What.RECEIVED, data)
                 conversation.receive_data(data)
-                if not self._acting:
+                if self._acting:
+                    action = Signal.IDLE  # It will be seen when the action is done.
+                    continue
+                action = self._next()
+                if not isinstance(action, Signal):
                     self._acting = True
-                    await self._act()
+                    action = await self._act(action)
+                elif action is Signal.CONCLUDE:
+                    self._wait(action)
         except EndOfStream:
             self._note(What.CLIENT_EOF)
             conversation.receive_eof()
@@ -162,14 +174,16 @@ class Engine:
             self.received += 1  # The end is progress too.
             self.go_on()
 
-    async def _act(self) -> None:
-        """Perform one action after the other, until the client has to do something."""
+    async def _act(self, action: Action | Signal) -> Signal:
+        """Perform one action after the other, until the client has to do something.
+
+        :return: what it has to do.
+        """
         stream = self._stream
         try:
-            action = self._next()
-            while not isinstance(action, Signal) or action is Signal.CLOSE:
+            while not isinstance(action, Signal):
                 if stream is None:
-                    return  # Abandoned before it began.
+                    return Signal.DONE  # Abandoned before it began.
                 try:
                     await self._perform(stream, action)
                 except _GONE:
@@ -180,23 +194,23 @@ class Engine:
         finally:
             self._acting = False
         self._wait(action)
+        return action
 
-    async def _perform(self, stream: SocketStream, action: Action | Signal) -> None:
-        if isinstance(action, Send):
-            data = action.data
-            if len(data) <= CHUNK:
-                await stream.send(data)
-                self._note(What.SENT, data)
-                return
-            for start in range(0, len(data), CHUNK):
-                chunk = data[start : start + CHUNK]
-                await stream.send(chunk)
-                self._note(What.SENT, chunk)
-                self.conversation.accept(len(chunk))
-                self._stage, self._since = self.conversation.stage, self._host.now()
-        else:
+    async def _perform(self, stream: SocketStream, action: Action) -> None:
+        if not isinstance(action, Send):
             self._note(What.SERVER_EOF)
             await stream.send_eof()
+            return
+        data = action.data
+        if len(data) <= CHUNK:
+            await stream.send(data)
+            self._note(What.SENT, data)
+            return
+        for start in range(0, len(data), CHUNK):
+            chunk = data[start : start + CHUNK]
+            await stream.send(chunk)
+            self._note(What.SENT, chunk)
+            self.conversation.accept(len(chunk))
 
     async def _conclude(self) -> None:
         await self._host.pause(REST)
@@ -212,4 +226,6 @@ class Engine:
             self._next()
 
     def _note(self, what: What, data: bytes = b"") -> None:
-        self._transcript.add(Event(self._host.time(), self.conversation.number, what, data))
+        time = self._time()
+        self._latest = time - self._host.lost
+        self._add(time, self._number, what, data)

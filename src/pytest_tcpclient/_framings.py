@@ -34,7 +34,7 @@ class Framing(Protocol):
     def encode(self, payload: bytes) -> bytes:
         """The bytes on the wire for one message."""
 
-    def decode(self, buffer: bytearray) -> Decoded | Incomplete | TooLong:
+    def decode(self, buffer: bytes | bytearray) -> Decoded | Incomplete | TooLong:
         """Look for one message at the start of the buffer, without changing it."""
 
 
@@ -51,7 +51,7 @@ class LengthPrefixed:
     def encode(self, payload: bytes) -> bytes:
         return len(payload).to_bytes(4, "big") + payload
 
-    def decode(self, buffer: bytearray) -> Decoded | Incomplete | TooLong:
+    def decode(self, buffer: bytes | bytearray) -> Decoded | Incomplete | TooLong:
         have = len(buffer)
         if have < 4:
             return Incomplete(have, 4, "length prefix")

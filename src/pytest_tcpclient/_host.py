@@ -56,32 +56,36 @@ class Host:
         self._trio = None if current_asyncio_task() else sys.modules["trio"]
         self._watched: list[Watched] = []
         self._later: list[tuple[Callable[..., Coroutine[Any, Any, object]], tuple[Any, ...]]] = []
-        self._lost = 0.0
-        self._ready = anyio.Event()
+        self.lost = 0.0
         self._stopped = anyio.Event()
-        self._tasks: TaskGroup
+        self._tasks: TaskGroup | None = None
         if self._trio is None:
             self._loop = asyncio.get_running_loop()
-            self._time = self._loop.time
+            self.time = self._loop.time
             self._mock_clock = False
+            #: How many bytes are received at once: asyncio reads so many, and anyio copies
+            #: what is left over of a longer piece.
+            self.largest = 256 * 1024
         else:
             clock = self._trio.lowlevel.current_clock()
             self._token = self._trio.lowlevel.current_trio_token()
-            self._time = clock.current_time
+            self.time = clock.current_time
             self._mock_clock = hasattr(clock, "jump")
+            self.largest = 64 * 1024  # trio allocates as much for each receive.
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Start the task, in the event loop of the caller."""
         if self._trio is None:
             # asyncio keeps only a weak reference to a task.
             self._task = self._loop.create_task(self._run(), name="pytest-tcpclient")
         else:
             self._trio.lowlevel.spawn_system_task(self._run, name="pytest-tcpclient")
-        await self._ready.wait()
 
     async def stop(self) -> None:
         """End everything that runs in the task, and the task."""
         with anyio.CancelScope(shield=True):
+            while self._tasks is None:  # It has not begun yet.
+                await anyio.lowlevel.checkpoint()
             self._tasks.cancel_scope.cancel()
             await self._stopped.wait()
 
@@ -104,7 +108,7 @@ class Host:
         The steps of a test may be declared where no loop runs, in a sync fixture: then it
         is started by the next tick.
         """
-        if self.is_here():
+        if self._tasks is not None and self.is_here():
             self._tasks.start_soon(self._guard, function, *args)
         else:
             self._later.append((function, args))
@@ -120,11 +124,7 @@ class Host:
 
     def now(self) -> float:
         """Seconds, without those in which the event loop was blocked."""
-        return self._time() - self._lost
-
-    def time(self) -> float:
-        """Seconds, on the clock of the event loop."""
-        return self._time()
+        return self.time() - self.lost
 
     async def pause(self, seconds: float) -> None:
         """Let others run for so long. A clock that a test moves by hand is not slept on."""
@@ -148,7 +148,7 @@ class Host:
     async def _run(self) -> None:
         try:
             async with anyio.create_task_group() as self._tasks:
-                self._ready.set()
+                self._start_late()
                 await self._guard(self._tick)
                 await anyio.sleep_forever()
         finally:
@@ -168,17 +168,22 @@ class Host:
                 raise
             self._on_crash(error)
 
+    def _start_late(self) -> None:
+        """Start what could not be started when it was asked for."""
+        assert self._tasks is not None
+        later, self._later = self._later, []
+        for function, args in later:
+            self._tasks.start_soon(self._guard, function, *args)
+
     async def _tick(self) -> None:
-        due = self._time() + TICK
+        due = self.time() + TICK
         while True:
-            await anyio.sleep(max(0.0, due - self._time()))
-            now = self._time()
+            await anyio.sleep(max(0.0, due - self.time()))
+            now = self.time()
             if not self._mock_clock:
-                self._lost += max(0.0, now - due)
-            later, self._later = self._later, []
-            for function, args in later:
-                self._tasks.start_soon(self._guard, function, *args)
-            patient = now - self._lost
+                self.lost += max(0.0, now - due)
+            self._start_late()
+            patient = now - self.lost
             again = min((each.look_at(patient) for each in self._watched), default=patient + TICK)
             # Not at once again, however near the next deadline is.
             due = now + min(TICK, max(0.001, again - patient))

@@ -19,6 +19,10 @@ from typing import NamedTuple, Protocol
 from ._framings import Decoded, Framing, Incomplete, TooLong
 
 
+#: What has arrived and is not used yet: as it came, or more than one piece of it.
+Buffer = bytes | bytearray
+
+
 class Matched(NamedTuple):
     """Satisfied. ``size`` bytes of the buffer belong to it; ``value`` is what it got."""
 
@@ -63,13 +67,13 @@ class Matcher(Protocol):
     def expected(self) -> object:
         """The thing that is wanted."""
 
-    def match(self, buffer: bytearray, taken: int) -> Outcome:
+    def match(self, buffer: Buffer, taken: int) -> Outcome:
         """Judge the buffer, after ``taken`` bytes that were judged and removed before."""
 
-    def so_far(self, buffer: bytearray, taken: int) -> bytes:
+    def so_far(self, buffer: Buffer, taken: int) -> bytes:
         """All that has arrived for this expectation, the taken bytes included."""
 
-    def missing(self, buffer: bytearray, taken: int) -> Incomplete | None:
+    def missing(self, buffer: Buffer, taken: int) -> Incomplete | None:
         """How far the current message has come, where that is known."""
 
 
@@ -83,22 +87,22 @@ class Exactly:
     def noun(self) -> str:
         return ""
 
-    def match(self, buffer: bytearray, taken: int) -> Outcome:
+    def match(self, buffer: Buffer, taken: int) -> Outcome:
         expected = self.expected
         rest = len(expected) - taken
         have = len(buffer)
         if have >= rest:
-            if buffer.startswith(expected[taken:]):
+            if expected.startswith(memoryview(buffer)[:rest], taken):
                 return Matched(rest, expected)
         elif expected.startswith(buffer, taken):
             return NeedData(have)
         return Mismatch(expected, expected[:taken] + bytes(buffer[:rest]))
 
-    def so_far(self, buffer: bytearray, taken: int) -> bytes:
+    def so_far(self, buffer: Buffer, taken: int) -> bytes:
         # What was taken matched: it need not have been kept.
         return self.expected[:taken] + bytes(buffer)
 
-    def missing(self, buffer: bytearray, taken: int) -> Incomplete | None:
+    def missing(self, buffer: Buffer, taken: int) -> Incomplete | None:
         return None
 
 
@@ -113,7 +117,7 @@ class Frame:
     def noun(self) -> str:
         return "frame"
 
-    def match(self, buffer: bytearray, taken: int) -> Outcome:
+    def match(self, buffer: Buffer, taken: int) -> Outcome:
         result = self.framing.decode(buffer)
         if isinstance(result, Decoded):
             if result.payload == self.expected:
@@ -123,9 +127,9 @@ class Frame:
             return Oversized(result.size, result.limit, bytes(buffer[:4]))
         return NeedData()
 
-    def so_far(self, buffer: bytearray, taken: int) -> bytes:
+    def so_far(self, buffer: Buffer, taken: int) -> bytes:
         return bytes(buffer)
 
-    def missing(self, buffer: bytearray, taken: int) -> Incomplete | None:
+    def missing(self, buffer: Buffer, taken: int) -> Incomplete | None:
         result = self.framing.decode(buffer)
         return result if isinstance(result, Incomplete) and buffer else None

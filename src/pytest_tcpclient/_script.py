@@ -39,6 +39,8 @@ class Handle(Generic[T]):
     like a forgotten ``await``.
     """
 
+    __slots__ = ("_after", "_done", "_received", "_script", "_step", "_when_done")
+
     def __init__(self, step: Step, script: Script, after: Handle[Any] | None = None) -> None:
         self._step = step
         self._script = script

@@ -211,11 +211,12 @@ class TcpServer(Script):
         self._check_running(handle._step.word)
         if self.failure is None:  # Otherwise its script is over.
             engine = connection._engine
-            engine.conversation.add(handle)
+            is_next = engine.conversation.add(handle)
             after = handle._after
             if after is not None and not after.done:
                 after._when_done.append(engine.release)
-            engine.go_on()
+            if is_next:
+                engine.go_on()
         return handle
 
     def _limit(self, timeout: float | None) -> float:

@@ -68,7 +68,7 @@ class Supervisor:
         if self._host is None:
             self._verdict = Verdict(self._rules)
             self._host = Host(self._crash)
-            await self._host.start()
+            self._host.start()
         server = TcpServer(self._host, options, self._rules.factor, self)
         self.servers.append(server)
         await server.start()
