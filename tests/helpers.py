@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from pytest_tcpclient._conversation import Conversation, Signal
+from pytest_tcpclient._conversation import CONCLUDE, Conversation, Signal
 from pytest_tcpclient._failure import Failure
 from pytest_tcpclient._framings import LengthPrefixed
 from pytest_tcpclient._matchers import Exactly, Frame
@@ -159,7 +159,7 @@ def play(steps: Sequence[Step], pieces: Sequence[bytes], ending: str | None = No
     elif ending == RESET:
         conversation.receive_reset()
     signal = run(conversation, performed)
-    if signal is Signal.CONCLUDE:
+    if signal is CONCLUDE:
         conversation.conclude()
         signal = run(conversation, performed)
     return Played(

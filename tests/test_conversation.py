@@ -29,12 +29,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_tcpclient._conversation import (
-    REPORTED_LIMIT,
+    CONCLUDE,
+    DONE,
     HANG_UP,
+    IDLE,
+    RECEIVE,
+    REPORTED_LIMIT,
     STEPS_SHOWN,
     UNEXPECTED_LIMIT,
     Conversation,
-    Signal,
 )
 from pytest_tcpclient._errors import ScriptError
 from pytest_tcpclient._failure import (
@@ -134,7 +137,7 @@ def test_a_client_that_does_as_the_script_says(case: Passing) -> None:
         assert played.done == [True] * len(case.steps)
         assert played.received == [*case.received]
         assert played.performed == [*case.performed]
-        assert played.signal is Signal.IDLE
+        assert played.signal is IDLE
 
 
 class Failing(NamedTuple):
@@ -245,7 +248,7 @@ def test_a_client_that_departs_from_the_script(case: Failing) -> None:
             case.problem, case.steps[at], ScriptView(done=tuple(case.steps[:at])), 1, SERVER
         )
         assert played.done == [index < at for index in range(len(case.steps))]
-        assert played.signal is Signal.DONE
+        assert played.signal is DONE
 
 
 TOO_LITTLE = {
@@ -275,13 +278,13 @@ def test_a_client_that_does_too_little_in_time(
         assert played.conversation.failure == Failure(
             problem, steps[0] if steps else None, ScriptView(), 1, SERVER
         )
-        assert played.conversation.next_action() is Signal.DONE
+        assert played.conversation.next_action() is DONE
 
 
 def test_a_client_that_does_not_connect_in_time() -> None:
     """An expect_connect() has its limit as well."""
     conversation, (first, _) = converse(connect(1), read(b"Hello", 2))
-    assert conversation.next_action() is Signal.RECEIVE
+    assert conversation.next_action() is RECEIVE
     conversation.time_out()
     view = ScriptView(ahead=(read(b"Hello", 2),))
     assert conversation.failure == Failure(TimedOut(b""), connect(1), view, 1, SERVER)
@@ -460,17 +463,17 @@ def test_bytes_that_nobody_expects_may_never_be_a_failure() -> None:
     conversation, _ = converse(patience=None)
     conversation.receive_data(b"a")
     assert conversation.limit is None
-    assert run(conversation) is Signal.IDLE
+    assert run(conversation) is IDLE
 
 
 def test_bytes_that_nobody_expected_may_be_expected_later() -> None:
     """A step that is declared afterwards takes them."""
     conversation, _ = converse(patience=1.0)
     conversation.receive_data(b"Hello")
-    assert run(conversation) is Signal.IDLE
+    assert run(conversation) is IDLE
     handle: Handle[bytes] = Handle(read(b"Hello"), Recorder())
     conversation.add(handle)
-    assert run(conversation) is Signal.IDLE
+    assert run(conversation) is IDLE
     assert handle.received == b"Hello"
     assert conversation.limit is None
 
@@ -492,7 +495,7 @@ def test_a_wrong_answer_has_no_limit() -> None:
     """Once the verdict is known nothing can time out any more."""
     conversation, _ = converse(read(b"Hello"))
     conversation.receive_data(b"X")
-    assert run(conversation) is Signal.CONCLUDE
+    assert run(conversation) is CONCLUDE
     assert conversation.limit is None
     conversation.conclude()
     assert conversation.limit is None
@@ -509,7 +512,7 @@ def test_a_step_waits_for_another_connection() -> None:
     handle: Handle[bytes] = Handle(step, Recorder(), after=other)
     conversation.add(handle)
     conversation.receive_data(b"wrong?")
-    assert conversation.next_action() is Signal.IDLE
+    assert conversation.next_action() is IDLE
     assert conversation.current is None
     assert conversation.limit is None
     assert conversation.standing() is None
@@ -520,7 +523,7 @@ def test_a_step_waits_for_another_connection() -> None:
     assert conversation.stage > stage
     assert conversation.current is step
     assert conversation.limit == 1.0
-    assert conversation.next_action() is Signal.CONCLUDE
+    assert conversation.next_action() is CONCLUDE
 
 
 def test_an_action_waits_for_another_connection() -> None:
@@ -528,7 +531,7 @@ def test_an_action_waits_for_another_connection() -> None:
     other: Handle[None] = Handle(send(b"first"), Recorder())
     conversation = Conversation(2)
     conversation.add(Handle(send(b"second"), Recorder(), after=other))
-    assert conversation.next_action() is Signal.IDLE
+    assert conversation.next_action() is IDLE
     other._complete(None)
     conversation.release()
     assert conversation.next_action() == send(b"second")
@@ -545,11 +548,11 @@ def test_a_step_of_the_same_connection_behind_a_held_one() -> None:
     for handle in handles:
         conversation.add(handle)
     conversation.receive_data(b"ab")
-    assert run(conversation) is Signal.IDLE
+    assert run(conversation) is IDLE
     assert [handle.done for handle in handles] == [False, False]
     other._complete(b"first")
     conversation.release()
-    assert run(conversation) is Signal.IDLE
+    assert run(conversation) is IDLE
     assert [handle.done for handle in handles] == [True, True]
 
 
@@ -587,7 +590,7 @@ def test_an_action_is_named_until_it_is_performed() -> None:
     assert conversation.next_action() == send(b"b")
     conversation.perform()
     assert second.done
-    assert conversation.next_action() is Signal.IDLE
+    assert conversation.next_action() is IDLE
 
 
 def test_a_client_that_does_not_read() -> None:
@@ -658,7 +661,7 @@ def test_the_server_closes_when_the_client_has() -> None:
     assert conversation.next_action() is HANG_UP
     assert handle.done
     conversation.perform()
-    assert conversation.next_action() is Signal.IDLE
+    assert conversation.next_action() is IDLE
     assert conversation.failure is None
 
 
@@ -668,7 +671,7 @@ def test_a_client_that_is_gone_when_the_server_closes() -> None:
     conversation.receive_eof()
     assert conversation.next_action() is HANG_UP
     conversation.refuse()
-    assert conversation.next_action() is Signal.IDLE
+    assert conversation.next_action() is IDLE
     assert conversation.failure is None
     assert handle.done
 
@@ -687,7 +690,7 @@ def test_an_action_that_ends_after_the_failure(refused: bool) -> None:
         conversation.perform()
     assert conversation.failure is failure
     assert not handle.done
-    assert conversation.next_action() is Signal.DONE
+    assert conversation.next_action() is DONE
 
 
 # A wrong answer is received for the report
@@ -697,13 +700,13 @@ def test_what_comes_after_the_first_wrong_byte_is_in_the_failure() -> None:
     """It is known at once that it is wrong; what follows is only for the report."""
     conversation, _ = converse(read(b"Hello"), read(b"x"))
     conversation.receive_data(b"He")
-    assert conversation.next_action() is Signal.RECEIVE
+    assert conversation.next_action() is RECEIVE
     conversation.receive_data(b"a")
-    assert conversation.next_action() is Signal.CONCLUDE
+    assert conversation.next_action() is CONCLUDE
     assert conversation.failure is None
     conversation.receive_data(b"ven")
     conversation.receive_eof()
-    assert conversation.next_action() is Signal.CONCLUDE
+    assert conversation.next_action() is CONCLUDE
     conversation.conclude()
     assert conversation.failure == Failure(
         differs(b"Hello", b"Heave", b"Heaven"),
@@ -712,7 +715,7 @@ def test_what_comes_after_the_first_wrong_byte_is_in_the_failure() -> None:
         1,
         SERVER,
     )
-    assert conversation.next_action() is Signal.DONE
+    assert conversation.next_action() is DONE
 
 
 def test_a_conclusion_is_drawn_once() -> None:
@@ -757,10 +760,10 @@ def test_what_is_expected_has_no_limit() -> None:
     conversation, (handle,) = converse(frame(bytes(2 * UNEXPECTED_LIMIT)))
     wire = framed(bytes(2 * UNEXPECTED_LIMIT))
     conversation.receive_data(wire[:-1])
-    assert conversation.next_action() is Signal.RECEIVE
+    assert conversation.next_action() is RECEIVE
     assert not conversation.full
     conversation.receive_data(wire[-1:])
-    assert conversation.next_action() is Signal.IDLE
+    assert conversation.next_action() is IDLE
     assert handle.done
 
 
@@ -830,9 +833,9 @@ def test_another_connection_than_expected(waiting: Step | None) -> None:
 def test_a_client_may_close_after_the_test() -> None:
     """At the end the server waits for the client to close."""
     conversation, (handle,) = converse(end())
-    assert conversation.next_action() is Signal.RECEIVE
+    assert conversation.next_action() is RECEIVE
     conversation.receive_eof()
-    assert conversation.next_action() is Signal.IDLE
+    assert conversation.next_action() is IDLE
     assert handle.done
 
 
@@ -859,7 +862,7 @@ def test_what_is_there_at_the_end(
         conversation.receive_eof()
     run(conversation)
     conversation.add(Handle(end(unexpected=unexpected, left_open=left_open), Recorder()))
-    if run(conversation) is Signal.CONCLUDE:
+    if run(conversation) is CONCLUDE:
         conversation.conclude()
     assert (conversation.failure and conversation.failure.problem) == problem
 
@@ -870,7 +873,7 @@ def test_dropping_steps() -> None:
     conversation.receive_data(b"a")
     run(conversation)
     assert conversation.abandon() is True
-    assert conversation.next_action() is Signal.IDLE
+    assert conversation.next_action() is IDLE
     assert (first.done, second.done) == (True, False)
     assert conversation.abandon() is False
 
@@ -923,7 +926,7 @@ def test_a_failure_ends_the_script() -> None:
     assert conversation.last is None
     assert conversation.standing() is None
     conversation.receive_data(b"a")
-    assert conversation.next_action() is Signal.DONE
+    assert conversation.next_action() is DONE
     assert (first.done, second.done) == (False, False)
 
 
@@ -950,12 +953,12 @@ def test_failures_that_are_only_the_end_of_the_connection(problem: Problem, only
 
 def test_the_words_for_what_there_is_to_do() -> None:
     """A driver that logs its signals can be understood."""
-    assert {signal.name: signal.value for signal in Signal} == {
-        "RECEIVE": "wait for the client",
-        "IDLE": "wait for the client, or for the next step to be declared",
-        "CONCLUDE": "receive what is there already, for the report; then conclude()",
-        "DONE": "nothing any more",
-    }
+    assert [repr(signal) for signal in (RECEIVE, IDLE, CONCLUDE, DONE)] == [
+        "<Signal: wait for the client>",
+        "<Signal: wait for the client, or for the next step to be declared>",
+        "<Signal: receive what is there already, for the report; then conclude()>",
+        "<Signal: nothing any more>",
+    ]
 
 
 # What must not depend on the moment
@@ -965,7 +968,7 @@ def test_a_limit_that_passes_while_a_wrong_answer_is_read() -> None:
     """The answer is wrong, not late."""
     conversation, _ = converse(read(b"Hello"))
     conversation.receive_data(b"X")
-    assert conversation.next_action() is Signal.CONCLUDE
+    assert conversation.next_action() is CONCLUDE
     assert conversation.limit is None
     conversation.time_out()
     assert conversation.failure is not None
@@ -976,7 +979,7 @@ def test_a_connection_too_many_while_a_wrong_answer_is_read() -> None:
     """What has arrived on the expected connection goes first."""
     conversation, _ = converse(hang_up())
     conversation.receive_data(b"X")
-    assert conversation.next_action() is Signal.CONCLUDE
+    assert conversation.next_action() is CONCLUDE
     conversation.meet_another(2, None)
     assert conversation.failure is not None
     assert conversation.failure.problem == NotADisconnect(b"X")
@@ -986,7 +989,7 @@ def test_a_script_that_is_dropped_while_a_wrong_answer_is_read() -> None:
     """It is a failure all the same."""
     conversation, _ = converse(read(b"Hello"))
     conversation.receive_data(b"X")
-    assert conversation.next_action() is Signal.CONCLUDE
+    assert conversation.next_action() is CONCLUDE
     assert conversation.abandon() is False
     assert conversation.failure is not None
     assert conversation.failure.problem == differs(b"Hello", b"X", b"X")
@@ -1011,7 +1014,7 @@ def test_nothing_can_be_sent_when_both_have_closed() -> None:
     conversation.receive_eof()
     assert conversation.next_action() is HANG_UP
     conversation.perform()
-    assert conversation.next_action() is Signal.DONE
+    assert conversation.next_action() is DONE
     assert conversation.failure is not None
     assert conversation.failure.problem == NotSent(b"late")
     assert [handle.done for handle in handles] == [True, False]
@@ -1031,8 +1034,8 @@ def test_bytes_after_the_end_are_dropped_if_they_may_come() -> None:
     conversation, (handle,) = converse(end(unexpected=False))
     conversation.receive_data(bytes(UNEXPECTED_LIMIT))
     assert conversation.full
-    assert conversation.next_action() is Signal.RECEIVE
+    assert conversation.next_action() is RECEIVE
     assert not conversation.full
     conversation.receive_eof()
-    assert conversation.next_action() is Signal.IDLE
+    assert conversation.next_action() is IDLE
     assert handle.done

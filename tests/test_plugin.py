@@ -103,7 +103,7 @@ def test_bad_settings_are_named(pytester, arguments, words):
         ("port=70000", "port must be a port number, 0 to 65535, not 70000"),
         (
             "host='example.org'",
-            'host must be an IP address or "localhost" (no name is looked up), not \'example.org\'',
+            "host must be an IP address or \"localhost\" (no name is looked up), not 'example.org'",
         ),
         (
             "colour='red'",
@@ -150,7 +150,10 @@ def test_bad_options_of_the_factory_are_errors_at_that_line(pytester, arguments,
     ("call", "error"),
     [
         ("expect_bytes('Hi')", "TypeError: data must be bytes, not str: write b'Hi' or encode it"),
-        ("expect_bytes('Zoë')", "TypeError: data must be bytes, not str: encode it, 'Zoë'.encode()"),
+        (
+            "expect_bytes('Zoë')",
+            "TypeError: data must be bytes, not str: encode it, 'Zoë'.encode()",
+        ),
         ("expect_bytes(1)", "TypeError: data must be bytes, not int"),
         ("expect_bytes(b'')", "ValueError: data must not be empty"),
         ("send_bytes(b'')", "ValueError: data must not be empty"),
@@ -499,12 +502,10 @@ def test_the_hint_is_in_the_first_line_under_pytest_asyncio(pytester):
     result = run(pytester, RUNNERS["pytest-asyncio"], source)
     assert {name: each.line for name, each in result.others.items()} == {
         "test_not_closed": (
-            "Failed: Timed out waiting for client to disconnect. "
-            "Remember to call `writer.close()`."
+            "Failed: Timed out waiting for client to disconnect. Remember to call `writer.close()`."
         ),
         "test_not_connected": (
-            "Failed: Client is not connected. "
-            "Did you forget to call `asyncio.open_connection`?"
+            "Failed: Client is not connected. Did you forget to call `asyncio.open_connection`?"
         ),
     }
 

@@ -8,11 +8,10 @@ import threading
 
 import anyio
 import pytest
+from clients import connect, every_split, receive_all, receive_exactly
 
 from pytest_tcpclient import Connection, ScriptError, ScriptMismatch
 from pytest_tcpclient._transcript import What
-
-from clients import connect, every_split, receive_all, receive_exactly
 
 pytestmark = pytest.mark.anyio
 
@@ -369,9 +368,7 @@ async def test_a_handle_of_a_stopped_server_is_not_waited_for(tcpserver_factory)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stop)
-        with pytest.raises(
-            ScriptError, match=r"^expect_connect\(\) on a server that is stopped$"
-        ):
+        with pytest.raises(ScriptError, match=r"^expect_connect\(\) on a server that is stopped$"):
             await handle.wait()
 
 

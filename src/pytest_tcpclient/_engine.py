@@ -15,7 +15,7 @@ from collections.abc import Callable
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import SocketStream
 
-from ._conversation import Conversation, Signal
+from ._conversation import CONCLUDE, DONE, IDLE, RECEIVE, Conversation, Signal
 from ._failure import Failure
 from ._host import Host
 from ._steps import Action, Send
@@ -119,7 +119,7 @@ class Engine:
     def _next(self) -> Action | Signal:
         """Ask the conversation, and report its failure."""
         action = self.conversation.next_action()
-        if action is Signal.DONE and not self._reported:
+        if action is DONE and not self._reported:
             self._reported = True
             assert self.conversation.failure is not None
             self._on_failure(self.conversation.failure)
@@ -128,7 +128,7 @@ class Engine:
     def _wait(self, signal: Signal) -> None:
         """See to it that somebody waits for the client."""
         conversation = self.conversation
-        if signal is Signal.CONCLUDE and not self.concluding:
+        if signal is CONCLUDE and not self.concluding:
             self.concluding = True
             self._host.start_soon(self._conclude)
         if (
@@ -145,21 +145,21 @@ class Engine:
         conversation = self.conversation
         receive = stream.receive
         largest = self._host.largest
-        action: Action | Signal = Signal.RECEIVE
+        action: Action | Signal = RECEIVE
         try:
-            while action is Signal.RECEIVE or not (conversation.failure or conversation.full):
+            while action is RECEIVE or not (conversation.failure or conversation.full):
                 data = await receive(largest)
                 self.received += len(data)
                 self._note(What.RECEIVED, data)
                 conversation.receive_data(data)
                 if self._acting:
-                    action = Signal.IDLE  # It will be seen when the action is done.
+                    action = IDLE  # It will be seen when the action is done.
                     continue
                 action = self._next()
                 if not isinstance(action, Signal):
                     self._acting = True
                     action = await self._act(action)
-                elif action is Signal.CONCLUDE:
+                elif action is CONCLUDE:
                     self._wait(action)
         except EndOfStream:
             self._note(What.CLIENT_EOF)
@@ -183,7 +183,7 @@ class Engine:
         try:
             while not isinstance(action, Signal):
                 if stream is None:
-                    return Signal.DONE  # Abandoned before it began.
+                    return DONE  # Abandoned before it began.
                 try:
                     await self._perform(stream, action)
                 except _GONE:

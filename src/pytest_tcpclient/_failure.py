@@ -19,7 +19,8 @@ class TimedOut:
 @dataclass(frozen=True, slots=True)
 class Differs:
     """The client sent something else. ``received`` is all that came, from the first
-    byte of the expectation to the last that was there."""
+    byte of the expectation to the last that was there.
+    """
 
     difference: Mismatch | Oversized
     received: bytes

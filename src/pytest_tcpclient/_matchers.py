@@ -18,7 +18,6 @@ from typing import NamedTuple, Protocol
 
 from ._framings import Decoded, Framing, Incomplete, TooLong
 
-
 #: What has arrived and is not used yet: as it came, or more than one piece of it.
 Buffer = bytes | bytearray
 

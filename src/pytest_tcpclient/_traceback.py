@@ -61,7 +61,8 @@ def spots_of_error(error: BaseException) -> list[Spot]:
 
 def spot_in(frame: FrameType, file: str, line: int) -> Spot:
     """A line of a frame that has ended: the given one if it is in its function, else the
-    last that was executed."""
+    last that was executed.
+    """
     code = frame.f_code
     if code.co_filename != file or line not in (at for _, _, at in code.co_lines()):
         line = frame.f_lineno

@@ -7,7 +7,6 @@ from .._steps import ExpectEnd, Place, Step
 from .._traceback import shown
 from .data import quoted
 
-
 #: Longer calls are not lined up with the others.
 ALIGNED = 60
 
