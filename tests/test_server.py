@@ -350,7 +350,7 @@ async def test_a_handle_raises_the_failure_of_its_server(tcpserver):
     async with await connect(tcpserver) as client:
         await client.send(b"Goodbye")
         for handle in expected, never, never:
-            with pytest.raises(ScriptMismatch, match="^Expected to read b'Hello' but actually"):
+            with pytest.raises(ScriptMismatch, match=r"^Expected to read b'Hello' but actually"):
                 await handle.wait()
         await tcpserver.join()
     late = tcpserver.expect_disconnect()

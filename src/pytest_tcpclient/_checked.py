@@ -11,7 +11,7 @@ def checked_seconds(name: str, value: object) -> float:
     """A number of seconds: zero or more, ``math.inf`` included."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if value != value or value < 0:  # NaN is not equal to itself.
+    if not value >= 0:  # Nor is NaN.
         raise ValueError(f"{name} must be a number of seconds, zero or more, not {value!r}")
     try:
         return float(value)

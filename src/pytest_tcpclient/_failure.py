@@ -18,8 +18,10 @@ class TimedOut:
 
 @dataclass(frozen=True, slots=True)
 class Differs:
-    """The client sent something else. ``received`` is all that came, from the first
-    byte of the expectation to the last that was there.
+    """The client sent something else.
+
+    ``received`` is all that came, from the first byte of the expectation to the last that
+    was there.
     """
 
     difference: Mismatch | Oversized

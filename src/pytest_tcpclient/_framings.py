@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -31,9 +32,11 @@ class TooLong(NamedTuple):
 class Framing(Protocol):
     """How one message is delimited on the wire."""
 
+    @abstractmethod
     def encode(self, payload: bytes) -> bytes:
         """The bytes on the wire for one message."""
 
+    @abstractmethod
     def decode(self, buffer: bytes | bytearray) -> Decoded | Incomplete | TooLong:
         """Look for one message at the start of the buffer, without changing it."""
 

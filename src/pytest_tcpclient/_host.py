@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from abc import abstractmethod
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol
@@ -42,6 +43,7 @@ _NOT_OURS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 class Watched(Protocol):
     """Something that has deadlines."""
 
+    @abstractmethod
     def look_at(self, now: float) -> float:
         """Deal with what is due. Return when to look again."""
 

@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -59,19 +60,24 @@ class Matcher(Protocol):
     """Decides about the bytes received so far."""
 
     @property
+    @abstractmethod
     def noun(self) -> str:
         """What kind of thing is wanted, ``""`` for plain bytes."""
 
     @property
+    @abstractmethod
     def expected(self) -> object:
         """The thing that is wanted."""
 
+    @abstractmethod
     def match(self, buffer: Buffer, taken: int) -> Outcome:
         """Judge the buffer, after ``taken`` bytes that were judged and removed before."""
 
+    @abstractmethod
     def so_far(self, buffer: Buffer, taken: int) -> bytes:
         """All that has arrived for this expectation, the taken bytes included."""
 
+    @abstractmethod
     def missing(self, buffer: Buffer, taken: int) -> Incomplete | None:
         """How far the current message has come, where that is known."""
 

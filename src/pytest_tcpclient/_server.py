@@ -7,6 +7,7 @@ that the test calls: ``join()``, a handle, or the end of the test.
 from __future__ import annotations
 
 import traceback
+from abc import abstractmethod
 from typing import Any, NamedTuple, Protocol
 
 import anyio
@@ -38,9 +39,11 @@ from ._transport import reset_stream
 class Referee(Protocol):
     """Who is told of failures, and knows what it means to raise one."""
 
+    @abstractmethod
     def report(self, server: TcpServer, failure: Failure) -> None:
         """The server has failed."""
 
+    @abstractmethod
     def settle(self, failure: Failure) -> Exception:
         """The error for this failure, which is settled by being raised."""
 

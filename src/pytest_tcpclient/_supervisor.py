@@ -16,7 +16,6 @@ Whatever the body raises then, the test ends with the server's failure. A failur
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Coroutine
 from types import FrameType
 from typing import Any
@@ -248,9 +247,8 @@ _TWO_LOOPS = (
 
 def _cancel_count(task: asyncio.Task[Any] | None) -> int:
     """How many cancellations of the task are under way (Python 3.11 and later)."""
-    if task is None or sys.version_info < (3, 11):
-        return 0
-    return task.cancelling()
+    count = getattr(task, "cancelling", None)
+    return count() if count else 0
 
 
 def _uncancel(task: asyncio.Task[Any] | None, count: int) -> None:

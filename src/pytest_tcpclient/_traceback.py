@@ -60,8 +60,9 @@ def spots_of_error(error: BaseException) -> list[Spot]:
 
 
 def spot_in(frame: FrameType, file: str, line: int) -> Spot:
-    """A line of a frame that has ended: the given one if it is in its function, else the
-    last that was executed.
+    """A line of a frame that has ended.
+
+    It is the given one, if that is in its function, else the last that was executed.
     """
     code = frame.f_code
     if code.co_filename != file or line not in (at for _, _, at in code.co_lines()):
@@ -88,11 +89,12 @@ def shown(file: str) -> str:
 
 def _offset_of(code: CodeType, line: int) -> int:
     """The instruction that stands for most of a line: its columns are what is marked."""
-    if not hasattr(code, "co_positions"):  # Python 3.10 marks nothing.
-        return next(start for start, _, at in code.co_lines() if at == line)
+    # Python 3.10 knows of no columns.
+    lines = ((at, at, 0, 0) for start, end, at in code.co_lines() for _ in range(start, end, 2))
+    positions = getattr(code, "co_positions", lambda: lines)()
     widths = {
         index * 2: (end or 0) - (start or 0)
-        for index, (first, last, start, end) in enumerate(code.co_positions())
+        for index, (first, last, start, end) in enumerate(positions)
         if first == last == line
     }
     return max(widths, key=widths.__getitem__, default=0)

@@ -183,7 +183,4 @@ def _is_connection_error(raised: BaseException) -> bool:
 
 def _note(error: BaseException, text: str) -> None:
     """Add a note (PEP 678). Python 3.10 does not print it, but pytest does."""
-    if hasattr(error, "add_note"):
-        error.add_note(text)
-    else:
-        error.__notes__ = [*getattr(error, "__notes__", []), text]  # type: ignore[attr-defined]
+    error.__dict__.setdefault("__notes__", []).append(text)

@@ -105,7 +105,7 @@ def _ini(config: pytest.Config, name: str) -> Any:
     return value if value is None or isinstance(value, bool) else _seconds(name, value)
 
 
-def _seconds(name: str, value: str | float) -> float:
+def _seconds(name: str, value: Any) -> float:
     try:
         return checked_seconds(name, float(value))
     except ValueError:
