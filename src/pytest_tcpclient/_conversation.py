@@ -272,9 +272,12 @@ class Conversation:
             if not pending or (pending[0]._after is not None and self._held):
                 return IDLE
             step = pending[0]._step
-            if isinstance(step, ACTIONS) and not self._closed:
+            if isinstance(step, Expect):
+                if not (self._buffer or self.eof or self.reset) or not self._judge_data(step):
+                    return RECEIVE
+            elif isinstance(step, ACTIONS) and not self._closed:
                 return step
-            if not self._judge(step):
+            elif not self._judge(step):
                 return RECEIVE
         return DONE if self.failure else CONCLUDE
 
@@ -307,8 +310,6 @@ class Conversation:
 
         An action is judged only when it cannot be performed: both sides have closed.
         """
-        if isinstance(step, Expect):
-            return self._judge_data(step)
         if isinstance(step, ExpectConnect):
             came_true = self.connected
         elif isinstance(step, Send):
@@ -334,11 +335,12 @@ class Conversation:
         return came_true
 
     def _judge_data(self, step: Expect) -> bool:
-        if not (self._buffer or self.eof or self.reset):
-            return False
         outcome = step.matcher.match(self._buffer, self._taken)
         if isinstance(outcome, Matched):
-            self._drop(outcome.size)
+            if outcome.size == len(self._buffer):
+                self._buffer = b""
+            else:
+                self._drop(outcome.size)
             self._taken = 0
             self._advance(outcome.value)
         elif not isinstance(outcome, NeedData):

@@ -28,6 +28,9 @@ CHUNK = 64 * 1024
 #: Seconds for which the rest of a wrong answer is received, for the report.
 REST = 0.004
 
+# Looked up here, once: the member of an enum costs as much as a call.
+RECEIVED, SENT = What.RECEIVED, What.SENT
+
 _GONE = (BrokenResourceError, ClosedResourceError, OSError)
 
 
@@ -80,7 +83,7 @@ class Engine:
             self._wait(action)
         else:
             self._acting = True
-            self._host.start_soon(self._act, action)
+            self._host.start_soon(self._act_alone, action)
 
     def release(self) -> None:
         """The step of another connection that held this one up has been done."""
@@ -144,13 +147,17 @@ class Engine:
     async def _read(self, stream: SocketStream) -> None:
         conversation = self.conversation
         receive = stream.receive
-        largest = self._host.largest
+        host = self._host
+        largest = host.largest
+        clock, note, number = self._time, self._add, self._number
         action: Action | Signal = RECEIVE
         try:
             while action is RECEIVE or not (conversation.failure or conversation.full):
                 data = await receive(largest)
                 self.received += len(data)
-                self._note(What.RECEIVED, data)
+                now = clock()
+                self._latest = now - host.lost
+                note(now, number, RECEIVED, data)
                 conversation.receive_data(data)
                 if self._acting:
                     action = IDLE  # It will be seen when the action is done.
@@ -158,8 +165,8 @@ class Engine:
                 action = self._next()
                 if not isinstance(action, Signal):
                     self._acting = True
-                    action = await self._act(action)
-                elif action is CONCLUDE:
+                    action = await self._act(stream, action)
+                if action is CONCLUDE:
                     self._wait(action)
         except EndOfStream:
             self._note(What.CLIENT_EOF)
@@ -174,42 +181,43 @@ class Engine:
             self.received += 1  # The end is progress too.
             self.go_on()
 
-    async def _act(self, action: Action | Signal) -> Signal:
+    async def _act_alone(self, action: Action) -> None:
+        """Act in a task of its own."""
+        if self._stream is not None:  # Otherwise it was abandoned before this began.
+            self._wait(await self._act(self._stream, action))
+
+    async def _act(self, stream: SocketStream, action: Action | Signal) -> Signal:
         """Perform one action after the other, until the client has to do something.
 
         :return: what it has to do.
         """
-        stream = self._stream
+        conversation = self.conversation
         try:
             while not isinstance(action, Signal):
-                if stream is None:
-                    return DONE  # Abandoned before it began.
                 try:
-                    await self._perform(stream, action)
+                    if not isinstance(action, Send):
+                        self._note(What.SERVER_EOF)
+                        await stream.send_eof()
+                    elif len(action.data) > CHUNK:
+                        await self._send(stream, action.data)
+                    else:
+                        await stream.send(action.data)
+                        self._note(SENT, action.data)
                 except _GONE:
-                    self.conversation.refuse()
+                    conversation.refuse()
                 else:
-                    self.conversation.perform()
+                    conversation.perform()
                 action = self._next()
         finally:
             self._acting = False
-        self._wait(action)
         return action
 
-    async def _perform(self, stream: SocketStream, action: Action) -> None:
-        if not isinstance(action, Send):
-            self._note(What.SERVER_EOF)
-            await stream.send_eof()
-            return
-        data = action.data
-        if len(data) <= CHUNK:
-            await stream.send(data)
-            self._note(What.SENT, data)
-            return
+    async def _send(self, stream: SocketStream, data: bytes) -> None:
+        """Send much, and see how the client gets on with it."""
         for start in range(0, len(data), CHUNK):
             chunk = data[start : start + CHUNK]
             await stream.send(chunk)
-            self._note(What.SENT, chunk)
+            self._note(SENT, chunk)
             self.conversation.accept(len(chunk))
 
     async def _conclude(self) -> None:

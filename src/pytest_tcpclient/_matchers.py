@@ -96,12 +96,10 @@ class Exactly:
         expected = self.expected
         rest = len(expected) - taken
         have = len(buffer)
-        if have >= rest:
-            if expected.startswith(memoryview(buffer)[:rest], taken):
-                return Matched(rest, expected)
-        elif expected.startswith(buffer, taken):
-            return NeedData(have)
-        return Mismatch(expected, expected[:taken] + bytes(buffer[:rest]))
+        piece = buffer if have <= rest else memoryview(buffer)[:rest]
+        if not expected.startswith(piece, taken):
+            return Mismatch(expected, expected[:taken] + bytes(piece))
+        return Matched(rest, expected) if have >= rest else NeedData(have)
 
     def so_far(self, buffer: Buffer, taken: int) -> bytes:
         # What was taken matched: it need not have been kept.
