@@ -39,6 +39,11 @@ def test_seconds_must_not_be_negative(value: float, shown: str) -> None:
     assert str(caught.value) == f"grace must be a number of seconds, zero or more, not {shown}"
 
 
+def test_more_seconds_than_a_float_can_hold_are_for_ever() -> None:
+    """An int has no bound."""
+    assert checked_seconds("timeout", 10**400) == math.inf
+
+
 def test_bytes_are_returned_as_they_are() -> None:
     """Bytes need not be copied."""
     data = b"Hello"

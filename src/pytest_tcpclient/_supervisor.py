@@ -16,8 +16,7 @@ Whatever the body raises then, the test ends with the server's failure. A failur
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from types import FrameType
+from types import CoroutineType, FrameType
 from typing import Any
 
 import anyio
@@ -27,6 +26,7 @@ from ._failure import Failure
 from ._host import Host, current_asyncio_task, is_cancellation
 from ._options import Options
 from ._server import TcpServer
+from ._steps import Place
 from ._traceback import Spot, spot_in, spots_of_task
 from ._verdict import Rules, Verdict
 
@@ -52,7 +52,7 @@ class Supervisor:
         self._rules = rules
         self._host: Host | None = None
         self._verdict = Verdict(rules)
-        self._body: Coroutine[Any, Any, Any] | None = None
+        self._body: CoroutineType[Any, Any, Any] | None = None
         self._frame: FrameType | None = None
         self._stuck: list[Spot] | None = None
         self._over = False
@@ -119,7 +119,7 @@ class Supervisor:
 
     # The body of the test
 
-    async def watch(self, body: Coroutine[Any, Any, Any]) -> None:
+    async def watch(self, body: CoroutineType[Any, Any, Any]) -> None:
         """Run the body of the test, and end it when a server fails.
 
         :raises BaseException: what the test ends with.
@@ -133,7 +133,7 @@ class Supervisor:
             body.close()
             raise ScriptError(trouble)
         self._over, self._stuck = False, None
-        self._body, self._frame = body, getattr(body, "cr_frame", None)
+        self._body, self._frame = body, body.cr_frame
         raised: BaseException | None = None
         if self.failure is not None:
             self._stuck = spots_of_task(body)
@@ -167,7 +167,7 @@ class Supervisor:
             self._interrupted = True
             self._host.interrupt(self._scope.cancel)
 
-    async def _run(self, body: Coroutine[Any, Any, Any]) -> BaseException | None:
+    async def _run(self, body: CoroutineType[Any, Any, Any]) -> BaseException | None:
         """Run the body in a scope of its own. Return what it raised of itself."""
         self._task = current_asyncio_task()
         cancelling = _cancel_count(self._task)
@@ -226,11 +226,9 @@ class Supervisor:
         """The line of the test at which it was, or which declared what did not come true."""
         if self._stuck is not None:
             return self._stuck
-        if self._frame is None:
-            return []
-        if failure.step is None:
-            return [spot_in(self._frame, "", 0)]
-        return [spot_in(self._frame, failure.step.place.file, failure.step.place.line)]
+        assert self._frame is not None
+        place = failure.step.place if failure.step else Place("", 0)
+        return [spot_in(self._frame, place.file, place.line)]
 
 
 _FAILED_BEFORE = (

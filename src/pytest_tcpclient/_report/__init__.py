@@ -1,6 +1,6 @@
 """The text of a failure. Every sentence of the package is made in here.
 
-The first line says what happened, in the words of DESIGN.md. Below it stands what a person
+The first line says what happened, in words that stay the same. Below it stands what a person
 needs next: the script with the line of the test that declared each step, what was expected
 and what came, a hint where the cause is a known one, and the switch, if it was a check.
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .._failure import (
-    Broken,
     Differs,
     Ended,
     ExtraConnection,
@@ -39,7 +38,7 @@ _SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
 
 
 def headline(failure: Failure) -> Headline:
-    """The sentence for a failure. The table of DESIGN.md, section 6."""
+    """The sentence for a failure: people search their logs for these, so they stay."""
     step = failure.step
     match failure.problem:
         case TimedOut():
@@ -89,9 +88,8 @@ def headline(failure: Failure) -> Headline:
                 "Did you forget to call `asyncio.open_connection`?",
                 "Did you forget to connect the client?",
             )
-        case Broken(reason):
-            pass
-    return Headline(reason)
+        case _ as broken:
+            return Headline(broken.reason)
 
 
 def _timed_out(step: Step | None) -> Headline:
