@@ -861,6 +861,15 @@ def test_a_long_step_does_not_push_the_others_aside() -> None:
     ]
 
 
+def test_long_steps_only() -> None:
+    """There is nothing to line up."""
+    view = ScriptView((read(b"y" * 70, 1),))
+    assert lines_of(render(failed(SendStalled(0, 1), read(b"x" * 100, 2), view)))[3:] == [
+        f"  done         expect_bytes(b'{'y' * 70}')  test_client.py:1",
+        f"> failed       expect_bytes(b'{'x' * 100}')  test_client.py:2",
+    ]
+
+
 @pytest.mark.parametrize("size", [43, 44])
 def test_steps_of_about_sixty_characters(size: int) -> None:
     """A step of 60 characters counts for the alignment, one of 61 does not."""
@@ -873,7 +882,13 @@ def test_steps_of_about_sixty_characters(size: int) -> None:
 
 def test_the_timeout_of_a_step_is_shown_as_it_was_written() -> None:
     """Whole numbers of seconds have no fraction."""
-    for timeout, shown in ((2.0, "2"), (0.25, "0.25"), (0.0, "0"), (float("inf"), "inf")):
+    for timeout, shown in (
+        (2.0, "2"),
+        (0.25, "0.25"),
+        (0.0, "0"),
+        (1234567.0, "1234567"),
+        (float("inf"), "inf"),
+    ):
         text = render(failed(TimedOut(b""), read(b"x", timeout=timeout)))
         assert lines_of(text)[3] == (
             f"> failed       expect_bytes(b'x', timeout={shown})  test_client.py:1"
@@ -908,3 +923,14 @@ def test_what_is_not_bytes_is_shown_by_its_repr() -> None:
         "",
         "Received: b'4'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("number", "nth"),
+    [(2, "second"), (3, "third"), (4, "4th"), (11, "11th"), (12, "12th"), (13, "13th"),
+     (21, "21st"), (22, "22nd"), (23, "23rd"), (101, "101st"), (111, "111th"), (112, "112th")],
+)  # fmt: skip
+def test_the_number_of_a_connection_too_many(number: int, nth: str) -> None:
+    """As it is spoken."""
+    text = render(failed(ExtraConnection(number, read(b"x"), scripted=True), read(b"x")))
+    assert lines_of(text)[0] == f"While waiting for b'x' a {nth} connection was attempted."
