@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import anyio
@@ -266,6 +267,17 @@ async def test_the_client_closes_while_the_server_sends(tcpserver):
     assert await failure_of(tcpserver) == "Connection was reset."
 
 
+async def test_a_send_after_the_client_has_closed(tcpserver):
+    """The server has answered the close with its own: there is nobody to send to."""
+    tcpserver.expect_connect()
+    tcpserver.expect_disconnect()
+    tcpserver.send_bytes(b"late")
+    async with await connect(tcpserver):
+        pass
+    line = await failure_of(tcpserver)
+    assert line == "Client closed the connection before b'late' could be sent."
+
+
 async def test_one_connection_too_many(tcpserver):
     """The step at which the server was when it came is named."""
     tcpserver.expect_connect()
@@ -380,6 +392,24 @@ async def test_a_flood_of_unexpected_bytes_may_be_expected_after_all(tcpserver):
         await tcpserver.join()
 
 
+async def test_what_arrives_with_the_last_tick_is_in_time(tcpserver, monkeypatch):
+    """After a limit has passed, what has arrived is read before anything is declared."""
+    tcpserver.expect_connect()
+    expected = tcpserver.expect_bytes(b"Hello")
+    with socket.create_connection(tcpserver.address) as client:
+        settle = tcpserver._task_host.settle
+        settled = []
+
+        async def settle_late(progress):
+            settled.append(expected.done)
+            client.send(b"Hello")
+            await settle(progress)
+
+        monkeypatch.setattr(tcpserver._task_host, "settle", settle_late)
+        assert await expected.wait() == b"Hello"
+        assert settled == [False]
+
+
 async def test_a_step_has_a_timeout_of_its_own(tcpserver):
     """In seconds; the second positional argument, as in 0.7."""
     tcpserver.expect_connect(0.3)
@@ -405,9 +435,9 @@ async def test_time_in_which_the_event_loop_was_blocked_does_not_count(tcpserver
     tcpserver.expect_connect()
     tcpserver.expect_bytes(b"Hello")
     async with await connect(tcpserver) as client:
-        time.sleep(0.5)
+        time.sleep(0.8)
         await anyio.sleep(0.06)
-        time.sleep(0.5)
+        time.sleep(0.8)
         await client.send(b"Hello")
         await tcpserver.join()
 

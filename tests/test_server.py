@@ -11,6 +11,7 @@ import pytest
 from clients import connect, every_split, receive_all, receive_exactly
 
 from pytest_tcpclient import Connection, ScriptError, ScriptMismatch
+from pytest_tcpclient._failure import Failure, WasReset
 from pytest_tcpclient._transcript import What
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +87,40 @@ async def test_large_data_is_received_and_sent(tcpserver):
         assert await receive_all(client) == data
     await tcpserver.join()
     assert received.received == data
+
+
+async def test_the_client_may_talk_while_the_server_sends(tcpserver):
+    """What it says is received then, and judged when the server is done."""
+    data = b"x" * (16 * MEGABYTE)
+    connection = tcpserver.expect_connect()
+    async with await connect(tcpserver) as client:
+        await connection.wait()
+        sent = tcpserver.send_bytes(data)
+        received = tcpserver.expect_bytes(b"Hello")
+        await client.send(b"Hello")
+        with anyio.fail_after(1):
+            while What.RECEIVED not in [event.what for event in tcpserver.transcript]:
+                await anyio.lowlevel.checkpoint()
+        assert not sent.done
+        assert not received.done
+        assert await receive_exactly(client, len(data)) == data
+        await tcpserver.join()
+    assert received.received == b"Hello"
+
+
+async def test_what_is_declared_at_the_moment_of_a_reset_is_not_sent(tcpserver):
+    """The action was to begin in the next turn of the event loop, and there is no stream."""
+    connection = tcpserver.expect_connect()
+    async with await connect(tcpserver) as client:
+        await connection.wait()
+        sent = tcpserver.send_bytes(b"Hello")
+        await tcpserver.reset()
+        with pytest.raises(anyio.BrokenResourceError):
+            await client.receive()
+        assert not sent.done
+    assert What.SENT not in [event.what for event in tcpserver.transcript]
+    tcpserver.failure = Failure(WasReset())  # So that nothing is waited for at the end.
+    tcpserver._settled = True
 
 
 async def test_a_large_frame_is_received(tcpserver):

@@ -301,8 +301,10 @@ class TcpServer(Script):
                 stream = await listener.accept()
             except anyio.ClosedResourceError:
                 return
-            except OSError as error:
-                self._fail(self._failure(Broken(f"The server cannot accept connections: {error}")))
+            except (OSError, anyio.BrokenResourceError) as error:
+                reason = error.__cause__ or error  # On trio anyio wraps it.
+                problem = Broken(f"The server cannot accept connections: {reason}")
+                self._fail(self._failure(problem))
                 return
             self._accepted_count += 1
             if self.failure is not None:

@@ -1,0 +1,165 @@
+"""The background task of a test's servers: when it must not come to anything, it says so."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+
+import anyio
+import pytest
+from clients import connect, failure_of
+
+from pytest_tcpclient import ScriptError, ScriptMismatch
+from pytest_tcpclient._conversation import Conversation
+from pytest_tcpclient._host import Host
+from pytest_tcpclient._options import Options
+from pytest_tcpclient._supervisor import Supervisor
+from pytest_tcpclient._verdict import Rules
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def supervisor():
+    """A supervisor as outside of pytest."""
+    supervisor = Supervisor(Rules(), Options(timeout=0.2))
+    yield supervisor
+    await supervisor.close()
+
+
+async def open_server(supervisor):
+    """A server of the supervisor."""
+    return await supervisor.open_server(supervisor.options)
+
+
+def failing(*args):
+    """What should never happen."""
+    raise ZeroDivisionError("a bug of ours")
+
+
+async def test_a_crash_of_the_server_is_its_failure(tcpserver, monkeypatch):
+    """Nobody waits for it, the event loop goes on, and the traceback is in the text."""
+    monkeypatch.setattr(Conversation, "receive_data", failing)
+    tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"Hello", timeout=60)
+    async with await connect(tcpserver) as client:
+        await client.send(b"Hello")
+        with anyio.fail_after(5), pytest.raises(ScriptMismatch) as caught:
+            await tcpserver.join()
+    text = str(caught.value)
+    assert text.startswith(
+        "pytest-tcpclient has failed: ZeroDivisionError('a bug of ours')\n\nTraceback"
+    )
+    assert "in failing\n" in text
+
+
+async def test_a_crash_is_the_failure_of_all_servers(supervisor, monkeypatch):
+    """Nobody knows which of them it would have served."""
+    one, other = await open_server(supervisor), await open_server(supervisor)
+    monkeypatch.setattr(Conversation, "connect", failing)
+    one.expect_connect()
+    other.expect_connect()
+    async with await connect(one):
+        for server in one, other:
+            line = await failure_of(server)
+            assert line == "pytest-tcpclient has failed: ZeroDivisionError('a bug of ours')"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no limits to set")
+async def test_a_server_that_cannot_accept_says_why(tcpserver):
+    """The process has as many files open as it may have."""
+    import resource
+
+    tcpserver.expect_connect(timeout=60)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as client:
+        client.setblocking(False)
+        # The lowest number that is free is the first one that is too high.
+        with socket.socket() as lowest:
+            limit = lowest.fileno()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        try:
+            client.connect_ex((tcpserver.host, tcpserver.port))
+            with anyio.fail_after(5):
+                while tcpserver.failure is None:
+                    await anyio.lowlevel.checkpoint()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        line = await failure_of(tcpserver)
+        assert line.startswith("The server cannot accept connections: [Errno 24] ")
+
+
+async def test_a_host_may_be_stopped_before_its_task_has_begun():
+    """An error between the two leaves no task behind."""
+    host = Host(failing)
+    host.start()
+    with anyio.fail_after(5):
+        await host.stop()
+
+
+async def test_a_server_of_a_test_that_is_over_still_fails(supervisor):
+    """Whoever holds on to it is told; there is no test to end any more."""
+    server = await open_server(supervisor)
+    server.expect_bytes(b"Hello")
+    await supervisor.close()
+    assert await failure_of(server) == (
+        "Missing `expect_connect()` before `expect_bytes(b'Hello')`"
+    )
+
+
+async def test_a_body_in_another_event_loop_is_not_run(supervisor):
+    """It would wait for the server for ever."""
+    server = await open_server(supervisor)
+    raised = []
+
+    def elsewhere():
+        try:
+            anyio.run(supervisor.watch, server.join(), backend="asyncio")
+        except ScriptError as error:
+            raised.append(str(error))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    await anyio.to_thread.run_sync(thread.join)
+    assert raised == [
+        "The fixtures of this test run in another event loop than the test itself: two plugins "
+        "claim it. Mark it for one of anyio, asyncio (pytest-asyncio) and trio (pytest-trio); in "
+        "the auto mode of pytest-asyncio every async test is marked asyncio."
+    ]
+
+
+async def test_a_body_that_was_torn_out_of_its_loop_is_ended(supervisor):
+    """As pytest-timeout and Ctrl-C do: its runner has given up, and its clean-up runs."""
+    server = await open_server(supervisor)
+    server.expect_connect(timeout=60)
+    ended = anyio.Event()
+
+    async def body():
+        try:
+            await server.join()
+        finally:
+            ended.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(supervisor.watch, body())
+        await anyio.wait_all_tasks_blocked()
+        supervisor.interrupt()
+        with anyio.fail_after(5):
+            await ended.wait()
+    supervisor.interrupt()  # There is nothing left to end.
+
+
+def test_an_event_loop_that_has_ended_is_not_interrupted(anyio_backend):
+    """It was closed before anybody could be told."""
+    name, options = anyio_backend
+    hosts = []
+
+    async def main():
+        hosts.append(Host(failing))
+        hosts[0].start()
+        await hosts[0].stop()
+
+    anyio.run(main, backend=name, backend_options=options)
+    hosts[0].interrupt(failing)
+    assert not hosts[0].is_here()
