@@ -177,6 +177,14 @@ BODIES = """
             await stream.send(b"Bon")
             assert 1 == 2
 
+    async def test_own_error_with_the_client_open(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Bonjour", timeout=10)
+        client = socket.create_connection(tcpserver.address)
+        left_open.append(client)
+        client.send(b"Bon")
+        assert 1 == 2
+
     async def test_own_timeout(tcpserver):
         tcpserver.expect_connect()
         tcpserver.expect_bytes(b"Bonjour", timeout=10)
@@ -270,6 +278,15 @@ BODIES = """
         tcpserver.expect_connect()
         pytest.skip("not today")
 
+    async def test_skipped_in_a_task(tcpserver):
+        async def skip():
+            pytest.skip("not today")
+
+        tcpserver.expect_connect()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(skip)
+            await anyio.sleep(100)
+
     async def test_expected_to_fail(tcpserver):
         tcpserver.expect_connect()
         pytest.xfail("known")
@@ -306,7 +323,8 @@ BODIES = """
 
     async def test_has_cleaned_up():
         assert cleaned == [True]
-        left_open.pop().close()
+        for client in left_open:
+            client.close()
 
     class TestInAClass:
         async def test_passes(self, tcpserver):
@@ -333,10 +351,12 @@ def test_every_body_ends_as_it_should(pytester, runner):
     own = ("failed", "assert 1 == 2")
     if runner.mark == "trio":  # pytest-trio wraps what a test raises.
         assert others.pop("test_own_error_before_any_failure")[0] == "failed"
+        assert others.pop("test_own_error_with_the_client_open")[0] == "failed"
         assert others.pop("test_own_timeout")[0] == "failed"
         assert others.pop("test_caught_and_own_error")[0] == "failed"
     else:
         assert others.pop("test_own_error_before_any_failure") == own
+        assert others.pop("test_own_error_with_the_client_open") == own
         assert others.pop("test_own_timeout") == ("failed", "TimeoutError")
         assert others.pop("test_caught_and_own_error") == own
     closed = "before the connection was closed."
@@ -365,6 +385,7 @@ def test_every_body_ends_as_it_should(pytester, runner):
     }
     assert [name for name, (outcome, _) in others.items() if outcome == "skipped"] == [
         "test_skipped",
+        "test_skipped_in_a_task",
         "test_expected_to_fail",
         "test_marked_as_expected_to_fail",
     ]
@@ -381,11 +402,15 @@ def test_every_body_ends_as_it_should(pytester, runner):
 
 def test_an_error_of_the_test_itself_is_told_where_the_script_stood(pytester, runner):
     """As a note on it, and a line about the connection that ended while it unwound."""
-    result = run(pytester, runner, BODIES, "-k", "own_error_before or own_timeout")
+    result = run(pytester, runner, BODIES, "-k", "own_error_ or own_timeout or has_cleaned_up")
     for name in ("test_own_error_before_any_failure", "test_own_timeout"):
         text = result.others[name].text
         assert text.count("The connection ended when the server 127.0.0.1:") == 1
         assert text.count(" was at expect_bytes(b'Bonjour', timeout=10) (") == 1
+    text = result.others["test_own_error_with_the_client_open"].text
+    assert text.count("The server 127.0.0.1:") == 1
+    assert text.count(" was at expect_bytes(b'Bonjour', timeout=10) (") == 1
+    assert text.count("), with b'Bon' received.") == 1
 
 
 FIXTURES = """
@@ -444,6 +469,36 @@ FIXTURES = """
 
     async def test_is_not_run(wrong_client_that_does_not_mind):
         raise AssertionError
+
+    @fixture
+    async def slow_and_wrong_client(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Hello")
+        stream = await connect(tcpserver)
+        await stream.send(b"HELLO")
+        await anyio.sleep(0.3)  # Longer than the grace.
+        yield stream
+        await stream.aclose()
+
+    async def test_is_not_run_either(slow_and_wrong_client):
+        raise AssertionError
+
+    @fixture
+    async def slow_to_close(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Hello")
+        stream = await connect(tcpserver)
+        yield stream
+        await anyio.sleep(0.8)  # Longer than the grace and the time for a clean-up.
+        await stream.aclose()
+
+    async def test_wakes_up(slow_to_close):
+        await slow_to_close.send(b"HELLO")
+        await slow_to_close.receive()  # here
+
+    async def test_is_cancelled(slow_to_close):
+        await slow_to_close.send(b"HELLO")
+        await anyio.sleep(100)  # here
 """
 
 
@@ -471,11 +526,15 @@ def test_fixtures_that_hold_the_client_work(pytester, runner):
             "Failed: Expected to read b'Hello' but actually read b'HELLO'",
         ),
     }
+    for name in "test_is_not_run_either", "test_wakes_up", "test_is_cancelled":
+        expected[name] = expected["test_is_not_run"]
     assert {name: (each.when, each.line) for name, each in result.others.items()} == expected
     passed = ["test_closes_in_teardown", "test_says_something_else_in_teardown"]
     assert result.passed == (passed[:1] if trio else passed)
     assert result.others["test_fails_in_its_body"].at.endswith("# here")
     assert result.others["test_setup_waits_for_a_reply"].at.endswith("# here")
+    assert result.others["test_wakes_up"].at.endswith("# here")
+    assert result.others["test_is_cancelled"].at.endswith("# here")
 
 
 MANY = """
