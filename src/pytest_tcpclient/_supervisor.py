@@ -57,6 +57,8 @@ class Supervisor:
         self._stuck: list[Spot] | None = None
         self._over = False
         self._interrupted = False
+        #: How many of the servers were there before the body was run for the first time.
+        self._lasting: int | None = None
         self._scope: anyio.CancelScope | None = None
         self._task: asyncio.Task[Any] | None = None
 
@@ -79,6 +81,7 @@ class Supervisor:
             await self._host.stop()
             self._host = None
         # Under pytest-trio each example of Hypothesis sets up its fixtures anew.
+        self._lasting = None
         while self.servers:
             await self.servers.pop().close()
 
@@ -125,13 +128,10 @@ class Supervisor:
         :raises BaseException: what the test ends with.
         """
         __tracebackhide__ = True
-        host = self._host
-        trouble = self._verdict.given and _FAILED_BEFORE
-        if host is not None and not host.is_here():
-            trouble = _TWO_LOOPS
-        if trouble:
+        trouble = await self._prepare()
+        if trouble is not None:
             body.close()
-            raise ScriptError(trouble)
+            raise trouble
         self._over, self._stuck = False, None
         self._body, self._frame = body, body.cr_frame
         raised: BaseException | None = None
@@ -156,6 +156,23 @@ class Supervisor:
                 raise verdict
             finally:
                 del verdict, raised  # An error whose traceback refers to it is not freed.
+
+    async def _prepare(self) -> Exception | None:
+        """Make ready for a run of the body: Hypothesis runs it once for each example.
+
+        :return: why it cannot be run.
+        """
+        if self._host is not None and not self._host.is_here():
+            return ScriptError(_TWO_LOOPS)
+        if self._lasting is None:
+            self._lasting = len(self.servers)
+            return None
+        while len(self.servers) > self._lasting:  # They were of the example before.
+            await self.servers.pop().close()
+        if any(server.failure for server in self.servers):
+            return self._verdict.give_again(_FAILED_BEFORE) or ScriptError(_FAILED_BEFORE)
+        self._verdict = Verdict(self._rules)
+        return None
 
     def interrupt(self) -> None:
         """End the body, which its runner has left where it was.

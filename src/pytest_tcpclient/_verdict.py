@@ -58,11 +58,6 @@ class Verdict:
         self._given: ScriptMismatch | None = None
 
     @property
-    def given(self) -> bool:
-        """Whether a failure has been the verdict already."""
-        return self._given is not None
-
-    @property
     def failure(self) -> Failure | None:
         """The first failure that is not settled."""
         return next((each for each in self._failures if not self.is_settled(each)), None)
@@ -121,13 +116,18 @@ class Verdict:
         self._given = error.with_traceback(traceback_of(spots))
         return self._given
 
+    def give_again(self, why: str) -> ScriptMismatch | None:
+        """The failure that was the verdict before, if there was one, with a note."""
+        if self._given is not None:
+            _note(self._given, why)
+        return self._given
+
     def explain(self, raised: BaseException, standings: Iterable[Standing]) -> None:
         """Note on an error of the test's own where the scripts of its servers stand."""
         if isinstance(raised, (ScriptMismatch, *self._rules.passing)):
             return
         for each in map(standing, standings):
-            if each not in getattr(raised, "__notes__", ()):
-                _note(raised, each)
+            _note(raised, each)
 
     def _is_own(self, error: BaseException) -> bool:
         return isinstance(error, ScriptMismatch) and error.failure in self._failures
@@ -182,5 +182,7 @@ def _is_connection_error(raised: BaseException) -> bool:
 
 
 def _note(error: BaseException, text: str) -> None:
-    """Add a note (PEP 678). Python 3.10 does not print it, but pytest does."""
-    error.__dict__.setdefault("__notes__", []).append(text)
+    """Add a note (PEP 678), once. Python 3.10 does not print it, but pytest does."""
+    notes = error.__dict__.setdefault("__notes__", [])
+    if text not in notes:
+        notes.append(text)
