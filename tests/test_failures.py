@@ -399,15 +399,20 @@ async def test_what_arrives_with_the_last_tick_is_in_time(tcpserver, monkeypatch
     with socket.create_connection(tcpserver.address) as client:
         settle = tcpserver._task_host.settle
         settled = []
+        judged = anyio.Event()
 
         async def settle_late(progress):
             settled.append(expected.done)
             client.send(b"Hello")
             await settle(progress)
+            judged.set()
 
         monkeypatch.setattr(tcpserver._task_host, "settle", settle_late)
         assert await expected.wait() == b"Hello"
         assert settled == [False]
+        await judged.wait()
+        await tcpserver.settle()
+        await tcpserver.join()
 
 
 async def test_a_step_has_a_timeout_of_its_own(tcpserver):

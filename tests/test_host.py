@@ -54,6 +54,15 @@ async def test_a_crash_of_the_server_is_its_failure(tcpserver, monkeypatch):
     assert "in failing\n" in text
 
 
+async def test_a_crash_of_the_clock_is_a_failure_too(tcpserver, monkeypatch):
+    """Without it no limit would ever pass."""
+    monkeypatch.setattr(type(tcpserver), "look_at", failing)
+    tcpserver.expect_connect()
+    with anyio.fail_after(5):
+        line = await failure_of(tcpserver)
+    assert line == "pytest-tcpclient has failed: ZeroDivisionError('a bug of ours')"
+
+
 async def test_a_crash_is_the_failure_of_all_servers(supervisor, monkeypatch):
     """Nobody knows which of them it would have served."""
     one, other = await open_server(supervisor), await open_server(supervisor)
@@ -133,9 +142,10 @@ async def test_a_body_that_was_torn_out_of_its_loop_is_ended(supervisor):
     """As pytest-timeout and Ctrl-C do: its runner has given up, and its clean-up runs."""
     server = await open_server(supervisor)
     server.expect_connect(timeout=60)
-    ended = anyio.Event()
+    begun, ended = anyio.Event(), anyio.Event()
 
     async def body():
+        begun.set()
         try:
             await server.join()
         finally:
@@ -143,7 +153,7 @@ async def test_a_body_that_was_torn_out_of_its_loop_is_ended(supervisor):
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(supervisor.watch, body())
-        await anyio.wait_all_tasks_blocked()
+        await begun.wait()
         supervisor.interrupt()
         with anyio.fail_after(5):
             await ended.wait()

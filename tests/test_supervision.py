@@ -323,6 +323,8 @@ BODIES = """
 
     async def test_has_cleaned_up():
         assert cleaned == [True]
+
+    async def test_closes_what_was_left_open():
         for client in left_open:
             client.close()
 
@@ -345,6 +347,7 @@ def test_every_body_ends_as_it_should(pytester, runner):
         "test_caught_is_settled",
         "test_checks_switched_off",
         "test_has_cleaned_up",
+        "test_closes_what_was_left_open",
         "TestInAClass::test_passes",
     ]
     others = {name: (each.outcome, each.line) for name, each in result.others.items()}
@@ -402,7 +405,7 @@ def test_every_body_ends_as_it_should(pytester, runner):
 
 def test_an_error_of_the_test_itself_is_told_where_the_script_stood(pytester, runner):
     """As a note on it, and a line about the connection that ended while it unwound."""
-    result = run(pytester, runner, BODIES, "-k", "own_error_ or own_timeout or has_cleaned_up")
+    result = run(pytester, runner, BODIES, "-k", "own_error_ or own_timeout or closes_what")
     for name in ("test_own_error_before_any_failure", "test_own_timeout"):
         text = result.others[name].text
         assert text.count("The connection ended when the server 127.0.0.1:") == 1
