@@ -402,6 +402,7 @@ async def test_what_arrives_with_the_last_tick_is_in_time(tcpserver, monkeypatch
         judged = anyio.Event()
 
         async def settle_late(progress):
+            monkeypatch.undo()
             settled.append(expected.done)
             client.send(b"Hello")
             await settle(progress)
