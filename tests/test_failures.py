@@ -7,7 +7,7 @@ import time
 
 import anyio
 import pytest
-from clients import connect, every_split, failure_of, receive_all, reset
+from clients import connect, every_split, failure_of, needs_true_resets, receive_all, reset
 
 from pytest_tcpclient import ScriptMismatch
 from pytest_tcpclient._failure import (
@@ -196,6 +196,7 @@ async def test_bytes_come_instead_of_a_close(tcpserver):
         )
 
 
+@needs_true_resets
 async def test_a_reset_comes_instead_of_a_close(tcpserver):
     """0.7 took the one for the other."""
     tcpserver.expect_connect()
@@ -365,6 +366,7 @@ async def test_bytes_that_no_step_expects_fail_in_time(tcpserver):
     assert await failure_of(tcpserver) == "Client sent b'x' after the script was done."
 
 
+@needs_true_resets
 async def test_a_flood_of_unexpected_bytes_is_not_received_whole(tcpserver):
     """The client has to wait, as with any server that does not read."""
     tcpserver.expect_connect()

@@ -115,7 +115,8 @@ async def test_what_is_declared_at_the_moment_of_a_reset_is_not_sent(tcpserver):
         await connection.wait()
         sent = tcpserver.send_bytes(b"Hello")
         await tcpserver.reset()
-        with pytest.raises(anyio.BrokenResourceError):
+        # On asyncio with anyio before 4.16 a FIN goes before the RST.
+        with pytest.raises((anyio.BrokenResourceError, anyio.EndOfStream)):
             await client.receive()
         assert not sent.done
     assert What.SENT not in [event.what for event in tcpserver.transcript]
