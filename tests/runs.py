@@ -11,12 +11,12 @@ import pytest
 
 INI = """
 [pytest]
-asyncio_mode = strict
-asyncio_default_fixture_loop_scope = function
 filterwarnings = error
 tcpclient_timeout = 0.3
 tcpclient_grace = 0.2
 """
+if importlib.util.find_spec("pytest_asyncio") is not None:
+    INI += "asyncio_mode = strict\nasyncio_default_fixture_loop_scope = function\n"
 
 HEADER = """
 import anyio, asyncio, pytest, socket, sys

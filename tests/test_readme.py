@@ -51,6 +51,7 @@ def essential(output: str) -> str:
 
 def need_the_runner_of(path: str) -> None:
     """Skip the test if the example is for a plugin that is not installed."""
+    pytest.importorskip("pytest_asyncio")  # Its settings are in pyproject.toml.
     for mark in re.findall(r"@pytest\.mark\.(asyncio|trio)", (ROOT / path).read_text()):
         pytest.importorskip(f"pytest_{mark}")
 
