@@ -9,9 +9,11 @@ from typing import Any
 
 from pytest_tcpclient._conversation import CONCLUDE, Conversation, Signal
 from pytest_tcpclient._failure import Failure
-from pytest_tcpclient._framings import LengthPrefixed
+from pytest_tcpclient._framings import Checked, LengthPrefixed
+from pytest_tcpclient._handle import Handle
 from pytest_tcpclient._matchers import Exactly, Frame
-from pytest_tcpclient._script import Handle, Script
+from pytest_tcpclient._rule import Rule
+from pytest_tcpclient._script import Script
 from pytest_tcpclient._steps import (
     Disconnect,
     Expect,
@@ -36,6 +38,7 @@ class Recorder(Script):
 
     def __init__(self, timeout: float = 1.0, factor: float = 1.0) -> None:
         self.steps: list[Step] = []
+        self.rules: list[Rule] = []
         self.reached: list[Handle[Any]] = []
         self.timeout = timeout
         self.factor = factor
@@ -51,6 +54,17 @@ class Recorder(Script):
     def _limit(self, timeout: float | None) -> float:
         return (self.timeout if timeout is None else timeout) * self.factor
 
+    def _add_rule(self, rule: Rule) -> None:
+        self.rules.append(rule)
+
+    @property
+    def _framing(self) -> Checked:
+        return LengthPrefixed()
+
+    @property
+    def _newline(self) -> bytes:
+        return b"\n"
+
 
 # Steps, as the lines of a test
 
@@ -65,7 +79,7 @@ def read(data: bytes, line: int = 1, **options: object) -> Expect:
 
 
 def frame(payload: bytes, line: int = 1, limit: int = 64 * 1024 * 1024) -> Expect:
-    matcher = Frame(payload, LengthPrefixed(limit))
+    matcher = Frame(payload, LengthPrefixed(limit=limit))
     return Expect("expect_frame", Place(FILE, line), (payload,), limit=1.0, matcher=matcher)
 
 

@@ -58,8 +58,8 @@ from pytest_tcpclient._failure import (
     WasReset,
 )
 from pytest_tcpclient._framings import Incomplete
+from pytest_tcpclient._handle import Handle
 from pytest_tcpclient._matchers import Mismatch, Oversized
-from pytest_tcpclient._script import Handle
 from pytest_tcpclient._steps import Expect, Step
 
 HELLO = framed(b"Hello")
@@ -197,7 +197,7 @@ FAILING = {
     ),
     "a frame over the limit": Failing(
         [frame(b"Hello", limit=100)], b"GET / HTTP/1.1", None,
-        Differs(Oversized(0x47455420, 100, b"GET "), b"GET / HTTP/1.1"),
+        Differs(Oversized(100, 0x47455420, b"GET "), b"GET / HTTP/1.1"),
     ),
     "no frame": Failing([frame(b"Hello")], b"", EOF, Ended(b"", None, False)),
     "no frame, reset": Failing([frame(b"Hello")], b"", RESET, Ended(b"", None, True)),

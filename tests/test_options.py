@@ -11,8 +11,8 @@ import pytest
 from pytest_tcpclient._options import CHECKS, Options
 
 NAMES = (
-    "host, port, timeout, name, check_pending, check_unexpected, check_extra_connections, "
-    "check_left_open, strict"
+    "host, port, timeout, framing, newline, name, check_pending, check_unexpected, "
+    "check_extra_connections, check_left_open, strict"
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from textwrap import dedent
 from typing import NamedTuple
 
@@ -34,18 +33,20 @@ from pytest_tcpclient._failure import (
     NoConnect,
     NotADisconnect,
     NotSent,
+    NotSilent,
     Problem,
+    Raised,
     ScriptView,
     SendStalled,
     Standing,
     TimedOut,
     WasReset,
 )
-from pytest_tcpclient._framings import Incomplete
-from pytest_tcpclient._matchers import Mismatch, Oversized
+from pytest_tcpclient._framings import Incomplete, LengthPrefixed
+from pytest_tcpclient._matchers import Frame, Mismatch, Oversized
 from pytest_tcpclient._report import aside, render, standing
 from pytest_tcpclient._report.data import comparison, first_difference, quoted
-from pytest_tcpclient._steps import Expect, Place, Step
+from pytest_tcpclient._steps import Expect, ExpectNothing, Place, Send, Skipped, Step, Undecided
 
 NOTHING = ScriptView()
 
@@ -73,6 +74,10 @@ class Case(NamedTuple):
     failure: Failure
     text: str
     in_line: str = ""
+
+
+def reply() -> bytes:
+    return b"x"
 
 
 CASES = {
@@ -426,7 +431,7 @@ CASES = {
     ),
     "frame over its limit": Case(
         failed(
-            Differs(Oversized(0x47455420, 67_108_864, b"GET "), b"GET / HTTP"), frame(b"Bonjour")
+            Differs(Oversized(67_108_864, 0x47455420, b"GET "), b"GET / HTTP"), frame(b"Bonjour")
         ),
         """\
         Expected to get frame b'Bonjour' but its length prefix b'GET ' says 1,195,725,856 bytes; """
@@ -487,6 +492,36 @@ CASES = {
         > failed       end of the test
 
         If this is on purpose: @pytest.mark.tcpserver(check_left_open=False).
+        """,
+    ),
+    "not silent": Case(
+        failed(
+            NotSilent(b"Hello"),
+            ExpectNothing("expect_nothing", Place(FILE, 4), (0.5,), limit=0.5),
+            ScriptView(done=(connect(3),)),
+        ),
+        """\
+        Expected silence, but client sent b'Hello'.
+
+        Script of connection 1 to 127.0.0.1:5000:
+          done         expect_connect()     test_client.py:3
+        > failed       expect_nothing(0.5)  test_client.py:4
+
+        Received: b'Hello'
+        """,
+    ),
+    "a function raised": Case(
+        failed(
+            Raised(KeyError("x")),
+            Undecided("send_bytes", Place(FILE, 4), (reply,), limit=1.0, build=Send),
+            ScriptView(done=(Skipped(connect(3)),)),
+        ),
+        """\
+        `send_bytes(reply)` raised KeyError: 'x'
+
+        Script of connection 1 to 127.0.0.1:5000:
+          skipped      expect_connect()   test_client.py:3
+        > failed       send_bytes(reply)  test_client.py:4
         """,
     ),
     "broken": Case(
@@ -895,31 +930,24 @@ def test_the_timeout_of_a_step_is_shown_as_it_was_written() -> None:
         )
 
 
-@dataclass(frozen=True)
-class Pattern:
-    """A matcher for something that is not bytes, as there will be."""
-
-    expected: object = 5
-    noun: str = "number"
-
-
 def test_what_is_not_bytes_is_shown_by_its_repr() -> None:
-    """A matcher may want any object."""
-    step = Expect("expect_number", Place(FILE, 1), (5,), limit=1.0, matcher=Pattern())  # type: ignore[arg-type]
+    """A framing may decode any object."""
+    matcher = Frame(5, LengthPrefixed())
+    step = Expect("expect_frame", Place(FILE, 1), (5,), limit=1.0, matcher=matcher)
     assert lines_of(render(failed(TimedOut(b"4"), step))) == [
-        "Timed out waiting for number 5",
+        "Timed out waiting for frame 5; received b'4'.",
         "",
         "Script of connection 1 to 127.0.0.1:5000:",
-        "> failed       expect_number(5)  test_client.py:1",
+        "> failed       expect_frame(5)  test_client.py:1",
         "",
-        "Expected: number 5",
+        "Expected: frame 5",
         "Received: b'4'",
     ]
     assert lines_of(render(failed(Differs(Mismatch(5, 4), b"4"), step))) == [
-        "Expected to get number 5 but actually got number 4",
+        "Expected to get frame 5 but actually got frame 4",
         "",
         "Script of connection 1 to 127.0.0.1:5000:",
-        "> failed       expect_number(5)  test_client.py:1",
+        "> failed       expect_frame(5)  test_client.py:1",
         "",
         "Received: b'4'",
     ]

@@ -12,8 +12,9 @@ from helpers import Recorder, hang_up, read, send
 
 from pytest_tcpclient._errors import ScriptError
 from pytest_tcpclient._framings import LengthPrefixed
+from pytest_tcpclient._handle import Handle
 from pytest_tcpclient._matchers import Exactly, Frame
-from pytest_tcpclient._script import Handle, Script, place_of_caller
+from pytest_tcpclient._script import Script, place_of_caller
 from pytest_tcpclient._steps import Disconnect, Expect, ExpectDisconnect, Limited, Place, Send, Step
 
 
@@ -233,7 +234,10 @@ def test_bytes_must_not_be_empty(word: str) -> None:
 
 def test_a_script_is_abstract() -> None:
     """Something has to take the steps."""
-    assert Script.__abstractmethods__ == {"_declare", "_reach", "_limit"}
+    assert Script.__abstractmethods__ == {
+        *("_declare", "_reach", "_limit"),
+        *("_add_rule", "_framing", "_newline"),
+    }
     with pytest.raises(TypeError):
         Script()  # type: ignore[abstract]
 
@@ -279,7 +283,10 @@ def test_a_handle_before_its_step_is_done() -> None:
     assert repr(handle) == "<Handle of expect_bytes(), not done>"
     with pytest.raises(ScriptError) as caught:
         _ = handle.received
-    assert str(caught.value) == "expect_bytes() has not received anything yet"
+    assert str(caught.value) == (
+        "expect_bytes() has not received anything yet: pass a callable, which is called when it "
+        "is time"
+    )
 
 
 def test_a_handle_after_its_step_is_done() -> None:
@@ -316,8 +323,8 @@ def test_who_waits_for_a_handle_is_told_once() -> None:
     """Those that wait are told when the step is done, in order, and only once."""
     handle: Handle[bytes] = Handle(read(b"Hello"), Recorder())
     told: list[tuple[str, bool]] = []
-    handle._when_done.append(lambda: told.append(("first", handle.done)))
-    handle._when_done.append(lambda: told.append(("second", handle.done)))
+    handle._when_over.append(lambda: told.append(("first", handle.done)))
+    handle._when_over.append(lambda: told.append(("second", handle.done)))
     handle._complete(b"Hello")
     handle._complete(b"Hello")
     assert told == [("first", True), ("second", True)]

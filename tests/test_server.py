@@ -364,7 +364,7 @@ async def test_a_handle_says_whether_its_step_is_done_and_what_it_received(tcpse
     assert isinstance(connection, Connection)
     assert not received.done
     assert repr(received) == "<Handle of expect_bytes(), not done>"
-    with pytest.raises(ScriptError, match=r"^expect_bytes\(\) has not received anything yet$"):
+    with pytest.raises(ScriptError, match=r"^expect_bytes\(\) has not received anything yet: "):
         _ = received.received
     async with await connect(tcpserver) as client:
         assert await connection.wait() is connection

@@ -96,7 +96,7 @@ async def wrong_arguments(tcpserver: TcpServer) -> None:
     """Text is not bytes."""
     tcpserver.expect_connect()
     tcpserver.expect_bytes("Hello")  # type: ignore[arg-type]
-    tcpserver.send_frame("Hello")  # type: ignore[arg-type]
+    tcpserver.send_frame("Hello")
 
 
 async def a_test_of_a_failure(tcpserver: TcpServer) -> None:

@@ -9,35 +9,85 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._contents import ANY
+    from ._cuts import cuts, splits
     from ._errors import ScriptError, ScriptMismatch
     from ._factory import TcpServerFactory
     from ._failure import Failure
-    from ._script import Handle, Script
+    from ._framings import Framing
+    from ._handle import Handle
+    from ._matchers import (
+        NEED_DATA,
+        Matched,
+        Matcher,
+        Mismatch,
+        any_of,
+        count,
+        exactly,
+        frame,
+        in_any_order,
+        line,
+        until,
+    )
+    from ._rule import Rule
+    from ._script import Script
     from ._server import Connection, TcpServer
     from ._transcript import Transcript
 
 __all__ = [
+    "ANY",
+    "NEED_DATA",
     "Connection",
     "Failure",
+    "Framing",
     "Handle",
+    "Matched",
+    "Matcher",
+    "Mismatch",
+    "Rule",
     "Script",
     "ScriptError",
     "ScriptMismatch",
     "TcpServer",
     "TcpServerFactory",
     "Transcript",
+    "any_of",
+    "count",
+    "cuts",
+    "exactly",
+    "frame",
+    "in_any_order",
+    "line",
+    "splits",
+    "until",
 ]
 
 _HOMES = {
+    "ANY": "_contents",
     "Connection": "_server",
     "Failure": "_failure",
-    "Handle": "_script",
+    "Framing": "_framings",
+    "Handle": "_handle",
+    "Matched": "_matchers",
+    "Matcher": "_matchers",
+    "Mismatch": "_matchers",
+    "NEED_DATA": "_matchers",
+    "Rule": "_rule",
     "Script": "_script",
     "ScriptError": "_errors",
     "ScriptMismatch": "_errors",
     "TcpServer": "_server",
     "TcpServerFactory": "_factory",
     "Transcript": "_transcript",
+    "any_of": "_matchers",
+    "count": "_matchers",
+    "cuts": "_cuts",
+    "exactly": "_matchers",
+    "frame": "_matchers",
+    "in_any_order": "_matchers",
+    "line": "_matchers",
+    "splits": "_cuts",
+    "until": "_matchers",
 }
 
 

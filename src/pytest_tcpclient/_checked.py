@@ -40,3 +40,12 @@ def checked_flag(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {value!r}")
     return value
+
+
+def checked_size(name: str, value: object) -> int:
+    """A number of bytes, 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a number of bytes, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be a number of bytes, 1 or more, not {value!r}")
+    return value

@@ -7,7 +7,10 @@ Laws:
    a reset and the passing of time are inputs, each a method.
 3. What the client does wrong is a value, never an exception: ``failure``.
 4. No cut of the input changes the verdict. (Except that the end of a test does not wait
-   for bytes that nobody expects, if it need not wait for the client to close.)
+   for bytes that nobody expects, if it need not wait for the client to close.) So what comes
+   next is offered in a fixed order, and each is asked only when those before it have said no:
+   the current expectation, the background rules, and, if the expectation is optional, the
+   next one.
 
 The driver feeds what happened and asks :meth:`Conversation.next_action` what to do,
 again and again. ``stage`` changes whenever another limit begins to run, ``limit`` is
@@ -30,15 +33,19 @@ from ._failure import (
     LeftOpen,
     NotADisconnect,
     NotSent,
+    NotSilent,
     Problem,
+    Raised,
     ScriptView,
     SendStalled,
     Standing,
     TimedOut,
     WasReset,
 )
-from ._matchers import Matched, NeedData
-from ._script import Handle
+from ._handle import Handle
+from ._matchers import AnyOf, Difference, Exactly, InAnyOrder, Matched, NeedData, judge_early
+from ._rule import Rule
+from ._script import decided
 from ._steps import (
     ACTIONS,
     Action,
@@ -47,10 +54,14 @@ from ._steps import (
     ExpectConnect,
     ExpectDisconnect,
     ExpectEnd,
+    ExpectNothing,
     Limited,
     Place,
+    Run,
     Send,
+    Skipped,
     Step,
+    Undecided,
 )
 
 #: How many steps on either side of the failed one a failure keeps.
@@ -62,6 +73,10 @@ UNEXPECTED_LIMIT = 1024 * 1024
 
 #: How much of a wrong answer is received for the report, after the first wrong byte.
 REPORTED_LIMIT = 64 * 1024
+
+
+#: What ends the whole run, and is no error of a function of the test.
+NOT_ERRORS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 class Signal:
@@ -107,16 +122,22 @@ class Conversation:
         self.reset = False
         self._server = server
         self._patience = patience
+        self._stages = 0
+        self._interrupted: int | None = None
+        self._rules: list[Rule] = []
         self._pending: deque[Handle[Any]] = deque()
-        self._done: deque[Step] = deque(maxlen=STEPS_SHOWN)
+        self._done: deque[Step | Skipped] = deque(maxlen=STEPS_SHOWN)
         self._done_count = 0
         self._buffer: bytes | bytearray = b""
         self._taken = 0
+        self._received: object = None
         self._accepted = 0
         self._disconnected = False
         self._closing = False
         self._closed = False
+        self._absent = False
         self._wrong = False
+        self._difference: Difference | None = None
 
     # What is asked
 
@@ -154,7 +175,7 @@ class Conversation:
     def _held(self) -> bool:
         """Whether the next step has to wait for a step of another connection."""
         after = self._pending[0]._after
-        return after is not None and not after.done
+        return after is not None and not after._over
 
     # What the test declares
 
@@ -165,19 +186,26 @@ class Conversation:
         """
         __tracebackhide__ = True
         step = handle._step
-        if isinstance(step, ACTIONS):
+        if isinstance(step, ACTIONS) or (isinstance(step, Undecided) and step.acts):
             if self._disconnected:
                 raise ScriptError(f"{step.word}() cannot follow disconnect() on one connection")
             self._disconnected = isinstance(step, Disconnect)
+        if self._absent:
+            handle._skip()
+            return False
         self._pending.append(handle)
         if len(self._pending) > 1:
             return False
-        self.stage += 1
+        self._begin_stage()
         return True
 
+    def add_rule(self, rule: Rule) -> None:
+        """Apply one more rule in the background, after those that are there."""
+        self._rules.append(rule)
+
     def release(self) -> None:
-        """The step of another connection that held this one up has been done."""
-        self.stage += 1
+        """The step of another connection that held this one up is over."""
+        self._begin_stage()
 
     # What happened
 
@@ -188,7 +216,7 @@ class Conversation:
     def receive_data(self, data: bytes) -> None:
         """The client has sent these bytes."""
         if not self._buffer and not self._pending:
-            self.stage += 1
+            self._begin_stage()
         if not self._buffer:
             self._buffer = data  # Not copied: mostly a step takes all of it.
             return
@@ -207,14 +235,27 @@ class Conversation:
     def accept(self, size: int) -> None:
         """The client has taken ``size`` bytes more of what is being sent."""
         self._accepted += size
-        self.stage += 1
+        self._begin_stage()
 
-    def perform(self) -> None:
-        """The action that :meth:`next_action` named has been performed."""
+    def perform(self, received: object = None) -> None:
+        """The action that :meth:`next_action` named has been performed.
+
+        :param received: what a function of the test has returned.
+        """
         if self._closing:
             self._closing, self._closed = False, True
         elif self.failure is None:
-            self._advance(None)
+            self._advance(received)
+
+    def take(self, size: int) -> bytes:
+        """Give up to ``size`` bytes of what has arrived to a function of the test."""
+        data = bytes(self._buffer[:size])
+        self._drop(len(data))
+        return data
+
+    def raise_(self, error: BaseException) -> None:
+        """A function of the test has raised this."""
+        self._fail(Raised(error))
 
     def refuse(self) -> None:
         """The action that :meth:`next_action` named could not be performed any more."""
@@ -230,19 +271,26 @@ class Conversation:
 
     def time_out(self) -> None:
         """The present stage has lasted longer than its ``limit``."""
-        if self._wrong:
-            self.conclude()
         step = self.current
-        if isinstance(step, Expect):
+        if self._wrong or self._difference is not None:
+            self._wrong = True  # If a background rule was still waiting for more of it.
+            self.conclude()
+        elif isinstance(step, Limited) and step.optional:
+            self._skip()
+        elif isinstance(step, Expect):
             self._fail(TimedOut(step.matcher.so_far(self._buffer, self._taken)))
         elif isinstance(step, Send):
             self._fail(SendStalled(self._accepted, len(step.data)))
+        elif step is None:
+            self._fail(LeftBytes(bytes(self._buffer)))
+        elif self._buffer and not isinstance(step, Run):
+            self.conclude()
+        elif isinstance(step, ExpectNothing):
+            self._advance(None)
         elif isinstance(step, ExpectEnd):
             self._fail(LeftOpen())
-        elif step is not None:
-            self._fail(TimedOut(b""))
         else:
-            self._fail(LeftBytes(bytes(self._buffer)))
+            self._fail(TimedOut(b""))
 
     def standing(self) -> Standing | None:
         """Where the script stands, if it waits for something."""
@@ -270,13 +318,17 @@ class Conversation:
             if self._closing:
                 return HANG_UP
             if not pending or (pending[0]._after is not None and self._held):
-                return IDLE
+                if not (self._rules and self._buffer and isinstance(self._try_rules(), Matched)):
+                    return IDLE
+                continue
             step = pending[0]._step
             if isinstance(step, Expect):
                 if not (self._buffer or self.eof or self.reset) or not self._judge_data(step):
                     return RECEIVE
             elif isinstance(step, ACTIONS) and not self._closed:
                 return step
+            elif isinstance(step, Undecided):
+                self._decide(pending[0], step)
             elif not self._judge(step):
                 return RECEIVE
         return DONE if self.failure else CONCLUDE
@@ -286,11 +338,17 @@ class Conversation:
         step = self.current
         received = bytes(self._buffer)
         if isinstance(step, Expect):
-            difference = step.matcher.match(self._buffer, self._taken)
-            assert not isinstance(difference, Matched | NeedData)
-            self._fail(Differs(difference, step.matcher.so_far(self._buffer, self._taken)))
+            assert self._difference is not None
+            # More bytes do not change what is wrong, but may be shown with it.
+            if isinstance(step.matcher, Exactly | AnyOf | InAnyOrder):
+                self._match(step)
+            if self.failure is None:
+                whole = step.matcher.so_far(self._buffer, self._taken)
+                self._fail(Differs(self._difference, whole))
         elif isinstance(step, ExpectEnd):
             self._fail(LeftBytes(received))
+        elif isinstance(step, ExpectNothing):
+            self._fail(NotSilent(received))
         else:
             self._fail(NotADisconnect(received))
 
@@ -310,23 +368,38 @@ class Conversation:
 
         An action is judged only when it cannot be performed: both sides have closed.
         """
+        ended = self.eof or self.reset
         if isinstance(step, ExpectConnect):
             came_true = self.connected
         elif isinstance(step, Send):
             came_true = False
             self._fail(NotSent(step.data))
+        elif isinstance(step, Run):
+            came_true = False
+            self._fail(NotSent(None))
         elif isinstance(step, Disconnect):
             came_true = True
-        elif isinstance(step, ExpectEnd):
-            if not step.unexpected:
-                self._buffer = b""  # So that the client can go on and come to its end.
-            self._wrong = bool(self._buffer)
-            came_true = not step.left_open or self.eof or self.reset
         else:
+            if self._rules and self._buffer:
+                tried = self._try_rules()
+                if tried is not None and not (isinstance(tried, NeedData) and ended):
+                    return isinstance(tried, Matched)
+            if isinstance(step, ExpectEnd):
+                if not step.unexpected:
+                    self._buffer = b""  # So that the client can go on and come to its end.
+                came_true = not step.left_open or ended
+            elif isinstance(step, ExpectNothing):
+                came_true = ended
+            else:
+                came_true = self.eof
             self._wrong = bool(self._buffer)
-            if self.reset and not self._wrong:
-                self._fail(WasReset())
-            came_true = self.eof
+            if isinstance(step, ExpectDisconnect):
+                if step.optional and (self._wrong or self.reset):
+                    self._wrong = False
+                    self._skip()
+                    return True
+                if self.reset and not self._wrong:
+                    self._fail(WasReset())
         if self._wrong or self.failure:
             return True
         if came_true:
@@ -335,23 +408,98 @@ class Conversation:
         return came_true
 
     def _judge_data(self, step: Expect) -> bool:
-        outcome = step.matcher.match(self._buffer, self._taken)
+        try:
+            outcome = step.matcher.match(self._buffer, self._taken)
+        except NOT_ERRORS:
+            raise
+        except BaseException as error:
+            self._fail(Raised(error))
+            return True
         if isinstance(outcome, Matched):
             if outcome.size == len(self._buffer):
                 self._buffer = b""
             else:
                 self._drop(outcome.size)
             self._taken = 0
+            self._received = outcome.value
             self._advance(outcome.value)
-        elif not isinstance(outcome, NeedData):
-            self._wrong = True
-        elif self.eof or self.reset:
-            self._end(step)
-        else:
+            return True
+        ended = self.eof or self.reset
+        if not isinstance(outcome, NeedData):
+            self._difference = outcome
+            tried = self._try_rules() if self._rules and not self._taken else None
+            if isinstance(tried, NeedData) and not ended:
+                return False
+            if isinstance(tried, Matched):
+                self._difference = None
+            elif step.optional:
+                self._skip()
+            else:
+                self._wrong = True
+            return True
+        if ended:
+            if step.optional:
+                self._skip()
+            else:
+                self._end(step)
+            return True
+        if not (step.optional or self._rules):  # Others may have to look at the same bytes.
             self._drop(outcome.taken)
             self._taken += outcome.taken
-            return False
-        return True
+        return False
+
+    def _match(self, step: Expect) -> None:
+        """Note what is wrong, now that more has arrived."""
+        try:
+            outcome = step.matcher.match(self._buffer, self._taken)
+        except NOT_ERRORS:
+            raise
+        except BaseException as error:
+            self._fail(Raised(error))
+        else:
+            assert not isinstance(outcome, Matched | NeedData)
+            self._difference = outcome
+
+    def _try_rules(self) -> Matched | NeedData | None:
+        """Let the background rules look at what has arrived, one after the other.
+
+        :return: ``Matched`` if one has applied (or failed), ``NeedData`` if one may yet.
+        """
+        for rule in self._rules:
+            if rule._stopped:
+                continue
+            try:
+                outcome = judge_early(rule._matcher, self._buffer)
+                if isinstance(outcome, Matched):
+                    self._drop(outcome.size)
+                    rule.count += 1
+                    reply = rule._answer(outcome.value)
+                    if reply is not None:
+                        self._interject(reply)
+                    return outcome
+            except NOT_ERRORS:
+                raise
+            except BaseException as error:
+                self._fail(Raised(error))
+                return Matched(0, None)
+            if isinstance(outcome, NeedData):
+                return outcome
+        return None
+
+    def _interject(self, reply: Send) -> None:
+        """Send a reply before anything else. The time of the current step runs on."""
+        self._pending.appendleft(Handle(reply, None))
+        self._interrupted = self.stage
+        self._begin_stage()
+
+    def _decide(self, handle: Handle[Any], step: Undecided) -> None:
+        """The step has become the current one: see what it is."""
+        try:
+            handle._step = decided(step, self._received)
+        except NOT_ERRORS:
+            raise
+        except BaseException as error:
+            self._fail(Raised(error))
 
     def _drop(self, size: int) -> None:
         """Forget the first bytes of the buffer."""
@@ -378,14 +526,38 @@ class Conversation:
         self._done.append(handle._step)
         self._done_count += 1
         self._accepted = 0
-        self.stage += 1
+        if self._interrupted is None:
+            self._stages += 1
+            self.stage = self._stages
+        else:
+            self.stage, self._interrupted = self._interrupted, None
         handle._complete(received)
+
+    def _skip(self) -> None:
+        """The current step was optional, and did not come true.
+
+        A connection that does not come takes all its steps with it.
+        """
+        self._difference = None
+        self._absent = isinstance(self._pending[0]._step, ExpectConnect)
+        skipped = list(self._pending) if self._absent else [self._pending[0]]
+        for handle in skipped:
+            self._pending.popleft()
+            self._done.append(Skipped(handle._step))
+            self._done_count += 1
+        self._begin_stage()
+        for handle in skipped:
+            handle._skip()
+
+    def _begin_stage(self) -> None:
+        self._stages += 1
+        self.stage = self._stages
 
     def _fail(self, problem: Problem) -> None:
         """The first failure ends the script: what was to come is dropped."""
         if self.failure is not None:
             return
-        self.stage += 1
+        self._begin_stage()
         step = self.current
         ahead = islice(self._pending, 1 if step else 0, None)
         steps = [handle._step for handle in ahead if not isinstance(handle._step, ExpectEnd)]

@@ -12,21 +12,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import anyio
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import SocketStream
 
-from ._conversation import CONCLUDE, DONE, IDLE, RECEIVE, Conversation, Signal
+from ._conversation import CONCLUDE, DONE, IDLE, NOT_ERRORS, RECEIVE, Conversation, Signal
 from ._failure import Failure
-from ._host import Host
-from ._steps import Action, Send
+from ._host import Host, is_cancellation
+from ._rule import Rule
+from ._run import call
+from ._steps import Action, Disconnect, Run, Send
 from ._transcript import Transcript, What
-from ._transport import close_stream, reset_stream
+from ._transport import close_stream, reset_stream, unread_by_client
 
 #: How much is given to the event loop at once: what it accepts of that is progress.
 CHUNK = 64 * 1024
 
 #: Seconds for which the rest of a wrong answer is received, for the report.
 REST = 0.004
+
+#: Seconds for a client to read one segment before it gets the next one; and where it cannot
+#: be seen whether it has.
+SEGMENT_PATIENCE = 0.05
+SEGMENT_PAUSE = 0.01
 
 # Looked up here, once: the member of an enum costs as much as a call.
 RECEIVED, SENT = What.RECEIVED, What.SENT
@@ -62,6 +70,9 @@ class Engine:
         self._number = conversation.number
         self._expiring = -1
         self._acting = False
+        self._resting = False
+        self._running: anyio.CancelScope | None = None
+        self._arrived: anyio.Event | None = None
         self._reading = False
         self._reported = False
         self._abandoned = False
@@ -85,6 +96,11 @@ class Engine:
             self._acting = True
             self._host.start_soon(self._act_alone, action)
 
+    def add_rule(self, rule: Rule) -> None:
+        """Answer something in the background; perhaps it has come already."""
+        self.conversation.add_rule(rule)
+        self.go_on()
+
     def release(self) -> None:
         """The step of another connection that held this one up has been done."""
         self.conversation.release()
@@ -93,7 +109,7 @@ class Engine:
     def look_at(self, now: float) -> float:
         """Deal with a limit that has passed. Return when to look again."""
         limit = self.conversation.limit
-        if limit is None:
+        if limit is None or self._resting:
             return float("inf")
         if self._stage != self.conversation.stage:
             self._stage, self._since = self.conversation.stage, self._latest
@@ -109,6 +125,7 @@ class Engine:
         :return: whether it was aborted.
         """
         self._abandoned = True
+        self._stop_running()
         stream, self._stream = self._stream, None
         if stream is None:
             return False
@@ -124,6 +141,7 @@ class Engine:
         action = self.conversation.next_action()
         if action is DONE and not self._reported:
             self._reported = True
+            self._stop_running()
             assert self.conversation.failure is not None
             self._on_failure(self.conversation.failure)
         return action
@@ -161,11 +179,13 @@ class Engine:
                 conversation.receive_data(data)
                 if self._acting:
                     action = IDLE  # It will be seen when the action is done.
+                    if self._arrived is not None:
+                        self._arrived.set()
                     continue
                 action = self._next()
                 if not isinstance(action, Signal):
                     self._acting = True
-                    action = await self._act(stream, action)
+                    action = await self._act(stream, action, alone=False)
                 if action is CONCLUDE:
                     self._wait(action)
         except EndOfStream:
@@ -177,6 +197,8 @@ class Engine:
                 conversation.receive_reset()
         finally:
             self._reading = False
+            if self._arrived is not None:
+                self._arrived.set()
         if not self._abandoned:
             self.received += 1  # The end is progress too.
             self.go_on()
@@ -184,33 +206,51 @@ class Engine:
     async def _act_alone(self, action: Action) -> None:
         """Act in a task of its own."""
         if self._stream is not None:  # Otherwise it was abandoned before this began.
-            self._wait(await self._act(self._stream, action))
+            self._wait(await self._act(self._stream, action, alone=True))
 
-    async def _act(self, stream: SocketStream, action: Action | Signal) -> Signal:
+    async def _act(self, stream: SocketStream, action: Action | Signal, *, alone: bool) -> Signal:
         """Perform one action after the other, until the client has to do something.
 
-        :return: what it has to do.
+        :param alone: whether this task has nothing else to do: otherwise what takes time is
+            left to one that has not.
+        :return: what the client has to do.
         """
         conversation = self.conversation
+        acting = False
         try:
             while not isinstance(action, Signal):
+                if not alone and _takes_time(action):
+                    self._host.start_soon(self._act_alone, action)
+                    acting = True
+                    return IDLE
                 try:
-                    if not isinstance(action, Send):
-                        self._note(What.SERVER_EOF)
-                        await stream.send_eof()
-                    elif len(action.data) > CHUNK:
-                        await self._send(stream, action.data)
-                    else:
-                        await stream.send(action.data)
-                        self._note(SENT, action.data)
+                    received = await self._perform(stream, action)
                 except _GONE:
                     conversation.refuse()
                 else:
-                    conversation.perform()
+                    conversation.perform(received)
                 action = self._next()
         finally:
-            self._acting = False
+            self._acting = acting
         return action
+
+    async def _perform(self, stream: SocketStream, action: Action) -> object:
+        """Perform one action. Return what a function of the test returned."""
+        if _takes_time(action):
+            self._wait(IDLE)  # The client is listened to all the while.
+        if isinstance(action, Disconnect):
+            self._note(What.SERVER_EOF)
+            await stream.send_eof()
+        elif isinstance(action, Run):
+            return await self._run(action)
+        elif action.segments:
+            await self._send_segments(stream, action)
+        elif len(action.data) > CHUNK:
+            await self._send(stream, action.data)
+        else:
+            await stream.send(action.data)
+            self._note(SENT, action.data)
+        return None
 
     async def _send(self, stream: SocketStream, data: bytes) -> None:
         """Send much, and see how the client gets on with it."""
@@ -219,6 +259,84 @@ class Engine:
             await stream.send(chunk)
             self._note(SENT, chunk)
             self.conversation.accept(len(chunk))
+
+    async def _send_segments(self, stream: SocketStream, action: Send) -> None:
+        """Send one segment after the other, each when the client has the one before."""
+        for index, segment in enumerate(action.segments):
+            if index:
+                self._resting = True  # Nobody is waited for.
+                try:
+                    if action.interval is not None:
+                        await self._host.pause(action.interval)
+                    else:
+                        await self._let_client_read(stream)
+                finally:
+                    self._resting = False
+                self._latest = self._host.now()
+                self.conversation.accept(0)
+            await self._send(stream, segment)
+
+    async def _let_client_read(self, stream: SocketStream) -> None:
+        """Wait until the client has read what was sent, or does not care to."""
+        for _ in range(10):  # A client in the same event loop needs a few turns of it.
+            await anyio.lowlevel.checkpoint()
+            if unread_by_client(stream) == 0:
+                return
+        waited = 0.0
+        while waited < SEGMENT_PATIENCE:
+            await self._host.pause(0.001)
+            waited += 0.001
+            unread = unread_by_client(stream)
+            if unread == 0 or (unread is None and waited >= SEGMENT_PAUSE):
+                return
+
+    async def _run(self, action: Run) -> object:
+        """Let a function of the test have the connection."""
+        try:
+            with anyio.CancelScope() as self._running:
+                return await call(action.function, self)
+        except BaseException as error:
+            if is_cancellation(error) or isinstance(error, NOT_ERRORS):
+                raise
+            self.conversation.raise_(error)
+        finally:
+            self._running = None
+        return None
+
+    def _stop_running(self) -> None:
+        """What plays the server is over: nobody is to wait for it."""
+        if self._running is not None:
+            self._running.cancel()
+
+    async def take(self, most: int) -> bytes:
+        """Give what has arrived, or arrives next, to a function of the test.
+
+        :return: nothing if the client has finished sending.
+        """
+        conversation = self.conversation
+        while True:
+            data = conversation.take(most)
+            if data or conversation.eof:
+                self._wait(IDLE)  # The client may have had to wait.
+                return data
+            if conversation.reset:
+                raise BrokenResourceError
+            self._arrived = anyio.Event()
+            await self._arrived.wait()
+
+    async def transmit(self, data: bytes) -> None:
+        """Send what a function of the test wants to be sent."""
+        if self._stream is None:
+            raise ClosedResourceError
+        await self._stream.send(data)
+        self._note(SENT, data)
+
+    async def finish(self) -> None:
+        """Finish sending, for a function of the test."""
+        if self._stream is None:
+            raise ClosedResourceError
+        self._note(What.SERVER_EOF)
+        await self._stream.send_eof()
 
     async def _conclude(self) -> None:
         await self._host.pause(REST)
@@ -232,8 +350,16 @@ class Engine:
         if self.conversation.stage == stage:
             self.conversation.time_out()
             self._next()
+            self.go_on()
 
     def _note(self, what: What, data: bytes = b"") -> None:
         time = self._time()
         self._latest = time - self._host.lost
         self._add(time, self._number, what, data)
+
+
+def _takes_time(action: Action) -> bool:
+    """Whether an action may wait for the client, or for the time to pass."""
+    return isinstance(action, Run) or (
+        isinstance(action, Send) and (len(action.data) > CHUNK or bool(action.segments))
+    )

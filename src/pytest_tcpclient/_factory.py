@@ -39,11 +39,15 @@ class TcpServerFactory:
         self._default = server
 
     async def __call__(self, **options: Unpack[Settings]) -> TcpServer:
-        """Make a server that is listening.
+        r"""Make a server that is listening.
 
         :param host: where to listen: an IP address; by default 127.0.0.1 and ::1.
         :param port: 1 to 65535; by default a free one.
         :param timeout: seconds that a step may take if it does not say so itself.
+        :param framing: how the messages of ``expect_frame()`` and ``send_frame()`` are
+            delimited; by default a 4-byte big-endian length stands before each.
+        :param newline: what ends the lines of ``expect_line()`` and ``send_line()``, one byte
+            or more; by default ``b"\n"``.
         :param name: what the server is called in a failure, instead of its address.
         :param strict: ``False`` switches off all the checks of the end of a test; or one of
             them: ``check_pending``, ``check_unexpected``, ``check_extra_connections``,

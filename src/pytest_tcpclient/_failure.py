@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ._framings import Incomplete
-from ._matchers import Mismatch, Oversized
-from ._steps import Step
+from ._matchers import Difference
+from ._steps import Skipped, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Differs:
     was there.
     """
 
-    difference: Mismatch | Oversized
+    difference: Difference
     received: bytes
 
 
@@ -45,6 +45,13 @@ class NotADisconnect:
 
 
 @dataclass(frozen=True, slots=True)
+class NotSilent:
+    """Bytes came when the client was to be silent."""
+
+    received: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class WasReset:
     """The client aborted the connection instead of closing it."""
 
@@ -59,9 +66,12 @@ class SendStalled:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The client had closed the connection when these bytes were to be sent."""
+    """The client had closed the connection when these bytes were to be sent.
 
-    data: bytes
+    (Or, if there are none, when a function of the test was to be run.)
+    """
+
+    data: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +110,13 @@ class NobodyThere:
 
 
 @dataclass(frozen=True, slots=True)
+class Raised:
+    """A function of the test has raised an error, with which the test is to end."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """The server itself could not go on."""
 
@@ -111,6 +128,7 @@ Problem = (
     | Differs
     | Ended
     | NotADisconnect
+    | NotSilent
     | WasReset
     | SendStalled
     | NotSent
@@ -119,6 +137,7 @@ Problem = (
     | LeftOpen
     | NoConnect
     | NobodyThere
+    | Raised
     | Broken
 )
 
@@ -127,11 +146,11 @@ Problem = (
 class ScriptView:
     """The part of a script that a reader of a failure needs.
 
-    ``done`` are the last steps that came true and ``ahead`` the next ones that were
-    not reached; ``done_before`` and ``ahead_after`` count those left out.
+    ``done`` are the last steps that came true, or were skipped, and ``ahead`` the next ones
+    that were not reached; ``done_before`` and ``ahead_after`` count those left out.
     """
 
-    done: tuple[Step, ...] = ()
+    done: tuple[Step | Skipped, ...] = ()
     ahead: tuple[Step, ...] = ()
     done_before: int = 0
     ahead_after: int = 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import TypedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypedDict
 
-from ._checked import checked_flag, checked_seconds
+from ._checked import checked_bytes, checked_flag, checked_seconds
+from ._framings import Checked, Framing, LengthPrefixed, checked_framing
 
 #: The checks that are made when a test is over. Each can be switched off.
 CHECKS = ("check_pending", "check_unexpected", "check_extra_connections", "check_left_open")
@@ -19,6 +20,8 @@ class Settings(TypedDict, total=False):
     host: str | None
     port: int
     timeout: float
+    framing: Framing[Any]
+    newline: bytes
     name: str | None
     strict: bool
     check_pending: bool
@@ -35,6 +38,8 @@ class Options:
         127.0.0.1 and ::1.
     :ivar port: 1 to 65535, or 0 for a free one.
     :ivar timeout: seconds that an expectation may take if it does not say so itself.
+    :ivar framing: how the messages of ``expect_frame()`` and ``send_frame()`` are delimited.
+    :ivar newline: what ends the lines of ``expect_line()`` and ``send_line()``.
     :ivar name: what the server is called in a failure, instead of its address.
     :ivar check_pending: when the test is over, wait for the steps that are not done.
     :ivar check_unexpected: bytes that no step expects fail the test.
@@ -45,6 +50,8 @@ class Options:
     host: str | None = None
     port: int = 0
     timeout: float = 1.0
+    framing: Checked = field(default_factory=LengthPrefixed)
+    newline: bytes = b"\n"
     name: str | None = None
     check_pending: bool = True
     check_unexpected: bool = True
@@ -102,11 +109,13 @@ def _checked_name(name: str, value: object) -> str | None:
     return value
 
 
-_CHECKED = {
+_CHECKED: dict[str, Callable[[str, Any], Any]] = {
     "host": _checked_host,
     "port": _checked_port,
     "timeout": checked_seconds,
+    "framing": checked_framing,
+    "newline": checked_bytes,
     "name": _checked_name,
     **dict.fromkeys(CHECKS, checked_flag),
 }
-assert list(_CHECKED) == [field.name for field in fields(Options)]
+assert list(_CHECKED) == [each.name for each in fields(Options)]

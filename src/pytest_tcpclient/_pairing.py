@@ -33,3 +33,7 @@ class Pairing(Generic[Expected, Accepted]):
             return self.awaited.popleft()
         self.unclaimed.append(accepted)
         return None
+
+    def withdraw(self, expected: Expected) -> None:
+        """Do not wait for this one any more."""
+        self.awaited.remove(expected)

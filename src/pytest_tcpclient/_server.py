@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 from abc import abstractmethod
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import anyio
@@ -26,11 +27,14 @@ from ._failure import (
     ScriptView,
     Standing,
 )
+from ._framings import Checked
+from ._handle import Handle
 from ._host import Host
 from ._listening import listen
 from ._options import Options
 from ._pairing import Pairing
-from ._script import Handle, Script, place_of_caller
+from ._rule import Rule
+from ._script import Script, place_of_caller
 from ._steps import ExpectConnect, ExpectDisconnect, ExpectEnd, Place, Step
 from ._transcript import Transcript
 from ._transport import reset_stream
@@ -44,7 +48,7 @@ class Referee(Protocol):
         """The server has failed."""
 
     @abstractmethod
-    def settle(self, failure: Failure) -> Exception:
+    def settle(self, failure: Failure) -> BaseException:
         """The error for this failure, which is settled by being raised."""
 
 
@@ -82,6 +86,19 @@ class Connection(Script, Handle["Connection"]):
 
     def _limit(self, timeout: float | None) -> float:
         return self._server._limit(timeout)
+
+    def _add_rule(self, rule: Rule) -> None:
+        __tracebackhide__ = True
+        self._server._check_running("whenever")
+        self._engine.add_rule(rule)
+
+    @property
+    def _framing(self) -> Checked:
+        return self._server._framing
+
+    @property
+    def _newline(self) -> bytes:
+        return self._server._newline
 
 
 class _Unclaimed(NamedTuple):
@@ -133,6 +150,7 @@ class TcpServer(Script):
         self._overdue = -1
         self._declared: Handle[Any] | None = None
         self._orphans: list[Handle[Any]] = []
+        self._rules: list[Rule] = []
         self._changed: anyio.Event | None = None
 
     def __repr__(self) -> str:
@@ -150,19 +168,21 @@ class TcpServer(Script):
 
     # The script
 
-    def expect_connect(self, timeout: float | None = None) -> Connection:
+    def expect_connect(self, timeout: float | None = None, *, optional: bool = False) -> Connection:
         """Expect that the client connects.
 
         The n-th connection that is accepted belongs to the n-th ``expect_connect()``. The
         client may connect before the declaration.
 
         :param timeout: seconds, zero or more.
+        :param optional: the client need not connect: if it has not when the timeout has
+            passed, the steps that are about this connection are skipped.
         :return: the connection, for steps that are about this one.
         """
         __tracebackhide__ = True
         self._check_running("expect_connect")
-        limit, options = self._timing(timeout)
-        step = ExpectConnect("expect_connect", place_of_caller(), (), options, limit)
+        limit, options = self._timing(timeout, optional)
+        step = ExpectConnect("expect_connect", place_of_caller(), (), options, limit, optional)
         conversation = Conversation(
             len(self.connections) + 1,
             self.name,
@@ -172,11 +192,20 @@ class TcpServer(Script):
         connection = Connection(self, engine, step, self._declared)
         self.connections.append(connection)
         self._task_host.watch(engine)
+        for rule in self._rules:
+            engine.add_rule(rule)
         self._declared = self._add(connection, connection)
         unclaimed = self._pairing.expect(connection)
         if unclaimed is not None:
             engine.attach(unclaimed.stream)
+        else:
+            connection._when_over.append(partial(self._withdraw, connection))
         return connection
+
+    def _withdraw(self, connection: Connection) -> None:
+        """The step is over: if it was skipped, the next client is not for it."""
+        if connection.skipped:
+            self._pairing.withdraw(connection)
 
     async def join(self) -> None:
         """Wait until every step that has been declared so far is done.
@@ -216,14 +245,29 @@ class TcpServer(Script):
             engine = connection._engine
             is_next = engine.conversation.add(handle)
             after = handle._after
-            if after is not None and not after.done:
-                after._when_done.append(engine.release)
+            if after is not None and not after._over:
+                after._when_over.append(engine.release)
             if is_next:
                 engine.go_on()
         return handle
 
     def _limit(self, timeout: float | None) -> float:
         return (self._options.timeout if timeout is None else timeout) * self._factor
+
+    def _add_rule(self, rule: Rule) -> None:
+        __tracebackhide__ = True
+        self._check_running("whenever")
+        self._rules.append(rule)
+        for connection in self.connections:
+            connection._engine.add_rule(rule)
+
+    @property
+    def _framing(self) -> Checked:
+        return self._options.framing
+
+    @property
+    def _newline(self) -> bytes:
+        return self._options.newline
 
     def _check_running(self, word: str) -> None:
         __tracebackhide__ = True
@@ -235,7 +279,7 @@ class TcpServer(Script):
     async def _reach(self, handle: Handle[Any]) -> None:
         __tracebackhide__ = True
         await self._until(handle)
-        if not handle.done:
+        if not handle._over:
             if self.failure is None:
                 raise ScriptError(f"{handle._step.word}() on a server that is stopped")
             self._settled = True
@@ -255,9 +299,9 @@ class TcpServer(Script):
         """Wait until a step is done, or nothing will come of it any more."""
         self.joining += 1
         try:
-            handle._when_done.append(self._wake)
+            handle._when_over.append(self._wake)
             await self._turn_away()
-            while not (handle.done or self.failure or self.stopped):
+            while not (handle._over or self.failure or self.stopped):
                 if self._changed is None:
                     self._changed = anyio.Event()
                 await self._changed.wait()

@@ -7,12 +7,12 @@ actions, ``_report`` puts both into words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._matchers import Matcher
+    from ._matchers import NamedMatcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Limited(Step):
-    """A step that may take ``limit`` seconds in all, from the moment it is current."""
+    """A step that may take ``limit`` seconds in all, from the moment it is current.
+
+    If it is ``optional`` and does not come true, the script goes on without it.
+    """
 
     limit: float = 0.0
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +53,17 @@ class ExpectConnect(Limited):
 class Expect(Limited):
     """What the client sends next satisfies the matcher."""
 
-    matcher: Matcher
+    matcher: NamedMatcher
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectDisconnect(Limited):
     """The client closes the connection, and sends nothing more before that."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectNothing(Limited):
+    """The client sends nothing until the limit has passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +76,22 @@ class ExpectEnd(Limited):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send(Limited):
-    """The server sends bytes. The limit counts from the last progress."""
+    """The server sends bytes. The limit counts from the last progress.
+
+    If there are ``segments``, they are the data, and each reaches the client by itself:
+    ``interval`` seconds after the one before, or as soon as the client has that.
+    """
 
     data: bytes
+    segments: tuple[bytes, ...] = ()
+    interval: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(Limited):
+    """A function of the test plays the server, with the stream in its hands."""
+
+    function: Callable[..., object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +99,29 @@ class Disconnect(Step):
     """The server finishes sending. It goes on receiving until the client closes."""
 
 
-Action = Send | Disconnect
+#: What a step has of its declaration, in the order in which a step takes it.
+Declaration = tuple[str, Place, tuple[object, ...], Mapping[str, object], float, bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undecided(Limited):
+    """A step of which an argument is given by a function when the step is the current one.
+
+    ``build(declaration, *arguments)`` makes the step, which is an action if it ``acts``.
+    """
+
+    build: Callable[..., Step]
+    acts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An optional step that did not come true."""
+
+    step: Step
+
+
+Action = Send | Run | Disconnect
 
 #: The same for ``isinstance()``, which takes a tuple faster than a union.
-ACTIONS = (Send, Disconnect)
+ACTIONS = (Send, Run, Disconnect)

@@ -21,7 +21,7 @@ from typing import Any
 
 import anyio
 
-from ._errors import ScriptError, ScriptMismatch
+from ._errors import ScriptError
 from ._failure import Failure
 from ._host import Host, current_asyncio_task, is_cancellation
 from ._options import Options
@@ -111,7 +111,7 @@ class Supervisor:
         for server in self.servers:
             server.crash(error)
 
-    def settle(self, failure: Failure) -> ScriptMismatch:
+    def settle(self, failure: Failure) -> BaseException:
         """The error for a failure, which is settled by being raised."""
         return self._verdict.settle(failure)
 
@@ -157,7 +157,7 @@ class Supervisor:
             finally:
                 del verdict, raised  # An error whose traceback refers to it is not freed.
 
-    async def _prepare(self) -> Exception | None:
+    async def _prepare(self) -> BaseException | None:
         """Make ready for a run of the body: Hypothesis runs it once for each example.
 
         :return: why it cannot be run.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 from contextlib import suppress
+from ipaddress import ip_address
 
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
@@ -29,3 +31,31 @@ async def close_stream(stream: SocketStream) -> None:
     """Close the socket, whatever state the connection is in, and even when cancelled."""
     with anyio.CancelScope(shield=True):
         await stream.aclose()
+
+
+def unread_by_client(stream: SocketStream) -> int | None:
+    """How many bytes the kernel holds that the client has not read.
+
+    Linux shows the sockets of its network namespace in ``/proc/net``, the client's as well,
+    if it is on this machine (proc(5): ``rx_queue``). ``None`` where that is not so, and when
+    the connection is over.
+    """
+    # LookupError and AttributeError: the socket is closed, and the event loop has let go of it.
+    with suppress(OSError, LookupError, AttributeError, anyio.ClosedResourceError):
+        server = stream.extra(SocketAttribute.local_address)
+        client = stream.extra(SocketAttribute.remote_address)
+        ends = [_as_in_proc(*client), _as_in_proc(*server)]
+        table = "/proc/net/tcp6" if ":" in str(server[0]) else "/proc/net/tcp"
+        with open(table, encoding="ascii") as lines:
+            for line in lines:
+                fields = line.split()
+                if fields[1:3] == ends:
+                    return int(fields[4].partition(":")[2], 16)
+    return None
+
+
+def _as_in_proc(host: object, port: object) -> str:
+    """An address as Linux writes it: words of four bytes, each as a number of this machine."""
+    packed = ip_address(str(host)).packed
+    words = [packed[at : at + 4] for at in range(0, len(packed), 4)]
+    return "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words) + f":{port:04X}"

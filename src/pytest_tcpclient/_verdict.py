@@ -7,7 +7,9 @@ Rules:
    is wrong is that the connection ended: a client closes it while the error unwinds.
 3. A failure that ``join()`` has raised is *settled*. If the test caught it, it has dealt
    with it; if not, it is the verdict.
-4. Skips, expected failures, Ctrl-C and the like pass through, whatever else is known.
+4. What a function of the script has raised is a failure like any other, but the test ends
+   with that error itself.
+5. Skips, expected failures, Ctrl-C and the like pass through, whatever else is known.
 """
 
 from __future__ import annotations
@@ -21,9 +23,9 @@ from types import FrameType
 import anyio
 
 from ._errors import ScriptMismatch
-from ._failure import Failure, Standing
+from ._failure import Failure, Raised, Standing
 from ._host import is_cancellation
-from ._report import aside, render, standing
+from ._report import aside, origin, render, standing
 from ._traceback import Spot, spots_of_error, traceback_of
 
 #: What a client raises when its connection ends. (Not OSError: a timeout of its own is one.)
@@ -55,7 +57,7 @@ class Verdict:
         self._rules = rules
         self._failures: list[Failure] = []
         self._settled: set[int] = set()
-        self._given: ScriptMismatch | None = None
+        self._given: BaseException | None = None
 
     @property
     def failure(self) -> Failure | None:
@@ -66,7 +68,7 @@ class Verdict:
         """A server has failed."""
         self._failures.append(failure)
 
-    def settle(self, failure: Failure) -> ScriptMismatch:
+    def settle(self, failure: Failure) -> BaseException:
         """The error for a failure, which is settled by being raised."""
         self._settled.add(id(failure))
         return self._error(failure)
@@ -100,6 +102,7 @@ class Verdict:
         failure = self._first(own)
         if failure is None:
             return raised
+        error_of_script = _raised_by(failure)
         if own is not None:
             spots = _spots_of_join(own, raised, body)
         elif raised is None:
@@ -110,13 +113,16 @@ class Verdict:
             return raised
         else:
             spots = next(filter(None, map(spots_of_error, (raised, *others))), [])
+        if error_of_script is not None and own is None:
+            spots += spots_of_error(error_of_script)
         self._settled.update(map(id, self._failures))
         error = self._error(failure, others)
-        error.__suppress_context__ = True
+        if error is not error_of_script:
+            error.__suppress_context__ = True
         self._given = error.with_traceback(traceback_of(spots))
         return self._given
 
-    def give_again(self, why: str) -> ScriptMismatch | None:
+    def give_again(self, why: str) -> BaseException | None:
         """The failure that was the verdict before, if there was one, with a note."""
         if self._given is not None:
             _note(self._given, why)
@@ -130,17 +136,25 @@ class Verdict:
             _note(raised, each)
 
     def _is_own(self, error: BaseException) -> bool:
-        return isinstance(error, ScriptMismatch) and error.failure in self._failures
+        if isinstance(error, ScriptMismatch):
+            return error.failure in self._failures
+        return any(error is _raised_by(failure) for failure in self._failures)
 
     def _first(self, own: BaseException | None) -> Failure | None:
         """The failure that wins: the first of those not settled and the one just raised."""
-        raised = getattr(own, "failure", None)
         for failure in self._failures:
-            if failure is raised or not self.is_settled(failure):
+            just_raised = failure is getattr(own, "failure", None) or (
+                own is not None and own is _raised_by(failure)
+            )
+            if just_raised or not self.is_settled(failure):
                 return failure
         return None
 
-    def _error(self, failure: Failure, others: Iterable[BaseException] = ()) -> ScriptMismatch:
+    def _error(self, failure: Failure, others: Iterable[BaseException] = ()) -> BaseException:
+        error = _raised_by(failure)
+        if error is not None:
+            _note(error, origin(failure))
+            return error
         then = ["".join(traceback.format_exception_only(other)).strip() for other in others]
         text = render(failure, hint_in_line=self._rules.hint_in_line, then=then)
         return self._rules.error(text, failure)
@@ -179,6 +193,11 @@ def _is_connection_error(raised: BaseException) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _raised_by(failure: Failure) -> BaseException | None:
+    """The error of a function of the script that is the failure, if it is one."""
+    return failure.problem.error if isinstance(failure.problem, Raised) else None
 
 
 def _note(error: BaseException, text: str) -> None:

@@ -1,18 +1,41 @@
-"""Messages with a 4-byte big-endian length before them, on asyncio streams."""
+"""Framings: how one message is delimited on the wire. And helpers for asyncio streams.
+
+A framing is an option of a server (``framing=``) and of a single ``expect_frame()`` or
+``send_frame()``. Any object with ``encode(payload)`` and ``decode(buffer)`` is one: see
+:class:`Framing`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 
-from ._framings import LengthPrefixed
+from ._framings import (
+    Delimited,
+    FixedSize,
+    Framing,
+    LengthPrefixed,
+    Netstring,
+    VarintPrefixed,
+)
 
 _FRAMING = LengthPrefixed()
 
-__all__ = ["read_frame", "write_frame"]
+__all__ = [
+    "Delimited",
+    "FixedSize",
+    "Framing",
+    "LengthPrefixed",
+    "Netstring",
+    "VarintPrefixed",
+    "read_frame",
+    "write_frame",
+]
 
 
 def write_frame(writer: asyncio.StreamWriter, payload: bytes) -> None:
-    """Write one message. Like ``writer.write()``, it does not wait: ``await writer.drain()``.
+    """Write one message, with a 4-byte big-endian length before it.
+
+    Like ``writer.write()``, it does not wait: ``await writer.drain()``.
 
     :param payload: may be empty; up to 4,294,967,295 bytes.
     """
@@ -20,7 +43,7 @@ def write_frame(writer: asyncio.StreamWriter, payload: bytes) -> None:
 
 
 async def read_frame(reader: asyncio.StreamReader) -> bytes:
-    """Read one message and return its payload.
+    """Read one message that has a 4-byte big-endian length before it; return its payload.
 
     :return: the payload; ``b""`` also if the connection ended before the message.
     :raises asyncio.IncompleteReadError: if it ended in the middle of the message.

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 _FIXTURES = ("tcpserver", "tcpserver_factory")
 
 _MARKER = (
-    "tcpserver(host, port, timeout, name, strict, check_pending, check_unexpected, "
-    "check_extra_connections, check_left_open): options of the test's servers, as keyword "
-    "arguments (pytest-tcpclient)."
+    "tcpserver(host, port, timeout, framing, newline, name, strict, check_pending, "
+    "check_unexpected, check_extra_connections, check_left_open): options of the test's servers, "
+    "as keyword arguments (pytest-tcpclient)."
 )
 
 _CHECKS_HELP = {

@@ -17,13 +17,14 @@ from .._failure import (
     LeftBytes,
     LeftOpen,
     NotADisconnect,
+    NotSilent,
     Standing,
     TimedOut,
 )
 from .._matchers import Mismatch
 from .._steps import Expect
 from .data import comparison, quoted
-from .message import headline
+from .message import headline, wanted
 from .script import call, listing, place
 
 _CHECKS = {
@@ -63,6 +64,13 @@ def aside(failure: Failure) -> str:
     )
 
 
+def origin(failure: Failure) -> str:
+    """Where in the script an error of the test's own was raised, as a note on it."""
+    step = failure.step
+    where = "" if step is None else f" at {call(step)} ({place(step.place)})"
+    return f"Raised by the script of the server {failure.server}{where}."
+
+
 def standing(where: Standing) -> str:
     """Where a script stood, in one line, as a note on an error that is not ours."""
     received = f", with {quoted(where.received)} received" if where.received else ""
@@ -80,17 +88,11 @@ def _bytes(failure: Failure) -> list[str]:
                 lines.append(f"In all: {quoted(received)}")
             return lines
         case TimedOut(received) | Ended(received) if isinstance(step, Expect):
-            expected_text = f"Expected: {_expected(step)}"
+            expected_text = f"Expected: {wanted(step.matcher)}"
             return [expected_text, f"Received: {quoted(received) if received else 'nothing'}"]
-        case NotADisconnect(received) | Differs(received=received):
+        case NotADisconnect(received) | NotSilent(received) | Differs(received=received):
             return [f"Received: {quoted(received)}"]
     return []
-
-
-def _expected(step: Expect) -> str:
-    expected = step.matcher.expected
-    value = quoted(expected) if isinstance(expected, bytes) else repr(expected)
-    return f"{step.matcher.noun} {value}".lstrip()
 
 
 def _switch(failure: Failure) -> list[str]:

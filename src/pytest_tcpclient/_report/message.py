@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
+from .._contents import ANY, Predicate
 from .._failure import (
     Differs,
     Ended,
@@ -15,14 +17,16 @@ from .._failure import (
     NoConnect,
     NotADisconnect,
     NotSent,
+    NotSilent,
+    Raised,
     SendStalled,
     TimedOut,
     WasReset,
 )
-from .._matchers import Matcher, Oversized
-from .._steps import Expect, ExpectConnect, ExpectDisconnect, Send, Step
+from .._matchers import Difference, Exactly, Frame, Malformed, NamedMatcher, Oversized
+from .._steps import Expect, ExpectConnect, ExpectDisconnect, Run, Send, Step
 from .data import quoted
-from .script import call
+from .script import argument, call
 
 
 class Headline(NamedTuple):
@@ -41,18 +45,11 @@ def headline(failure: Failure) -> Headline:
     """The sentence for a failure: people search their logs for these, so they stay."""
     step = failure.step
     match failure.problem:
-        case TimedOut():
-            return _timed_out(step)
+        case TimedOut() as problem:
+            return _timed_out(step, problem)
         case Differs(difference):
             assert isinstance(step, Expect)
-            wanted = f"Expected {_verb(step.matcher)} {_wanted(step.matcher)}"
-            if isinstance(difference, Oversized):
-                return Headline(
-                    f"{wanted} but its length prefix {difference.prefix!r} says "
-                    f"{difference.size:,} bytes; the limit is {difference.limit:,}."
-                )
-            past = f"actually got {step.matcher.noun} " if step.matcher.noun else "actually read "
-            return Headline(f"{wanted} but {past}{_value(difference.actual)}")
+            return Headline(_differs(step.matcher, difference))
         case Ended() as ended:
             assert isinstance(step, Expect)
             return Headline(_ended(step.matcher, ended))
@@ -61,6 +58,8 @@ def headline(failure: Failure) -> Headline:
                 "Received unexpected data while waiting for client to disconnect. "
                 f"Data is {quoted(received)}."
             )
+        case NotSilent(received):
+            return Headline(f"Expected silence, but client sent {quoted(received)}.")
         case WasReset():
             return Headline(
                 "Connection was reset.",
@@ -71,7 +70,11 @@ def headline(failure: Failure) -> Headline:
             return Headline(
                 f"Timed out sending to the client: {accepted:,} of {total:,} bytes were accepted."
             )
+        case NotSent(None):
+            assert step is not None
+            return Headline(f"Client closed the connection before `{call(step)}`.")
         case NotSent(data):
+            assert data is not None
             return Headline(f"Client closed the connection before {quoted(data)} could be sent.")
         case ExtraConnection(number, waiting, scripted):
             return Headline(_extra_connection(number, waiting, scripted))
@@ -88,11 +91,30 @@ def headline(failure: Failure) -> Headline:
                 "Did you forget to call `asyncio.open_connection`?",
                 "Did you forget to connect the client?",
             )
+        case Raised(error):
+            assert step is not None
+            return Headline(f"`{call(step)}` raised {type(error).__name__}: {error}")
         case _ as broken:
             return Headline(broken.reason)
 
 
-def _timed_out(step: Step | None) -> Headline:
+def wanted(matcher: NamedMatcher) -> str:
+    """What a matcher wanted: ``b'Hello'``, ``a line``, ``frame b'Hello'``."""
+    noun, expected = matcher.noun, matcher.expected
+    if matcher.parts:
+        return matcher.joined.format(", ".join(wanted(part) for part in matcher.parts))
+    if not noun:
+        return argument(expected)
+    if expected is ANY:
+        return matcher.some
+    if isinstance(expected, re.Pattern):
+        return f"{matcher.some} matching {expected.pattern!r}"
+    if isinstance(expected, Predicate):
+        return f"{matcher.some} that satisfies {expected!r}"
+    return f"{noun} {argument(expected)}"
+
+
+def _timed_out(step: Step | None, problem: TimedOut) -> Headline:
     if isinstance(step, ExpectDisconnect):
         return Headline(
             f"Timed out waiting for {_awaited(step)}.",
@@ -100,8 +122,13 @@ def _timed_out(step: Step | None) -> Headline:
             "Remember to close the client's stream.",
         )
     assert step is not None
-    stop = "." if isinstance(step, ExpectConnect) else ""
-    return Headline(f"Timed out waiting for {_awaited(step)}{stop}")
+    if isinstance(step, Run):
+        return Headline(f"Timed out waiting for `{call(step)}` to return.")
+    if isinstance(step, Expect):
+        received = f"; received {quoted(problem.received) if problem.received else 'nothing'}."
+        end = "" if _as_in_0_7(step.matcher) else received
+        return Headline(f"Timed out waiting for {wanted(step.matcher)}{end}")
+    return Headline(f"Timed out waiting for {_awaited(step)}.")
 
 
 def _awaited(step: Step) -> str:
@@ -111,38 +138,53 @@ def _awaited(step: Step) -> str:
     if isinstance(step, ExpectDisconnect):
         return "client to disconnect"
     assert isinstance(step, Expect)
-    return _wanted(step.matcher)
+    return wanted(step.matcher)
 
 
-def _wanted(matcher: Matcher) -> str:
-    return f"{matcher.noun} {_value(matcher.expected)}".lstrip()
+def _as_in_0_7(matcher: NamedMatcher) -> bool:
+    """Whether 0.7 had this expectation already, and so its sentences stay as they were."""
+    if isinstance(matcher, Frame):
+        return isinstance(matcher.expected, bytes)
+    return isinstance(matcher, Exactly)
 
 
-def _value(value: object) -> str:
-    return quoted(value) if isinstance(value, bytes) else repr(value)
+def _differs(matcher: NamedMatcher, difference: Difference) -> str:
+    expected = f"Expected {_verb(matcher)} {wanted(matcher)}"
+    if isinstance(difference, Malformed):
+        return f"{expected} but it is malformed: {difference.reason}"
+    if isinstance(difference, Oversized):
+        limit = f"{difference.limit:,}"
+        if difference.size is None:
+            return f"{expected} but it is longer than {limit} bytes, which is the limit."
+        return (
+            f"{expected} but its length prefix {difference.prefix!r} says "
+            f"{difference.size:,} bytes; the limit is {limit}."
+        )
+    past = "actually read" if isinstance(matcher, Exactly) else "actually got"
+    kind = f"{matcher.noun} " if matcher.noun and matcher.some != matcher.noun else ""
+    return f"{expected} but {past} {kind}{argument(difference.actual)}"
 
 
-def _verb(matcher: Matcher) -> str:
-    return "to get" if matcher.noun else "to read"
+def _verb(matcher: NamedMatcher) -> str:
+    return "to read" if isinstance(matcher, Exactly) else "to get"
 
 
-def _ended(matcher: Matcher, ended: Ended) -> str:
-    wanted = f"Expected {_verb(matcher)} {_wanted(matcher)}"
+def _ended(matcher: NamedMatcher, ended: Ended) -> str:
+    expected = f"Expected {_verb(matcher)} {wanted(matcher)}"
     how = "was reset" if ended.reset else "was closed"
-    if not matcher.noun:
-        return f"{wanted} but only read {quoted(ended.received)} before the connection {how}."
+    if isinstance(matcher, Exactly):
+        return f"{expected} but only read {quoted(ended.received)} before the connection {how}."
     missing = ended.missing
-    if missing is None:
-        if ended.reset or not matcher.expected:
-            return f"{wanted} but the connection {how}."
-        return f"{wanted} but actually got {matcher.noun} b''"
-    if missing.part == "payload":
+    if missing is not None:
         reached = f"{missing.have:,} of its {missing.need:,} bytes"
-        return f"{wanted} but the connection {how} after {reached}."
-    return (
-        f"{wanted} but the connection {how} after {missing.have} of the {missing.need} bytes "
-        f"of its {missing.part}."
-    )
+        if missing.part != "payload":
+            reached = f"{missing.have} of the {missing.need} bytes of its {missing.part}"
+        return f"{expected} but the connection {how} after {reached}."
+    if ended.received:
+        return f"{expected} but the connection {how} after {quoted(ended.received)}."
+    if _as_in_0_7(matcher) and matcher.expected and not ended.reset:
+        return f"{expected} but actually got {matcher.noun} b''"
+    return f"{expected} but the connection {how}."
 
 
 def _extra_connection(number: int, waiting: Step | None, scripted: bool) -> str:
@@ -151,7 +193,7 @@ def _extra_connection(number: int, waiting: Step | None, scripted: bool) -> str:
     if isinstance(waiting, Expect | ExpectDisconnect):
         return f"While waiting for {_awaited(waiting)} a {_nth(number)} connection was attempted."
     if isinstance(waiting, Send):
-        sending = _value(waiting.arguments[0])
+        sending = argument(waiting.arguments[0])
         return f"While sending {sending} a {_nth(number)} connection was attempted."
     return f"Connection {number} was not expected."
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+
+from .._contents import ANY, name_of
 from .._failure import Failure
-from .._steps import ExpectEnd, Place, Step
+from .._steps import ExpectEnd, Place, Skipped, Step
 from .._traceback import shown
 from .data import quoted
 
@@ -15,11 +18,19 @@ def call(step: Step) -> str:
     """A step as a call: ``expect_bytes(b'Hello', timeout=2)``."""
     if isinstance(step, ExpectEnd):
         return step.word
-    arguments = [
-        quoted(value) if isinstance(value, bytes) else repr(value) for value in step.arguments
-    ]
-    arguments += [f"{name}={_number(value)}" for name, value in step.options.items()]
+    given = [value for value in step.arguments if value is not ANY]
+    arguments = [argument(value) for value in given]
+    arguments += [f"{name}={argument(value)}" for name, value in step.options.items()]
     return f"{step.word}({', '.join(arguments)})"
+
+
+def argument(value: object) -> str:
+    """An argument of a step, much as the test wrote it."""
+    if isinstance(value, bytes):
+        return quoted(value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # As a person writes it: 2 rather than 2.0.
+    return name_of(value) if inspect.isroutine(value) else repr(value)
 
 
 def place(where: Place) -> str:
@@ -30,7 +41,10 @@ def place(where: Place) -> str:
 def listing(failure: Failure) -> list[str]:
     """The steps around the one that failed, each with the line that declared it."""
     script = failure.script
-    rows = [("", "done", step) for step in script.done]
+    rows = [
+        ("", "skipped", each.step) if isinstance(each, Skipped) else ("", "done", each)
+        for each in script.done
+    ]
     if failure.step is not None:
         rows.append((">", "failed", failure.step))
     rows += [("", "not reached", step) for step in script.ahead]
@@ -53,11 +67,6 @@ def _title(failure: Failure) -> str:
     if failure.connection is None:
         return f"Script of {failure.server}:"
     return f"Script of connection {failure.connection} to {failure.server}:"
-
-
-def _number(value: object) -> str:
-    """A number as a person writes it: 2 rather than 2.0."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _steps(count: int) -> str:
