@@ -51,6 +51,7 @@ MIDDLE = {
     "_factory",
     "_host",
     "_listening",
+    "_performer",
     "_run",
     "_server",
     "_supervisor",

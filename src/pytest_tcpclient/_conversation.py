@@ -263,8 +263,9 @@ class Conversation:
             self._closing, self._closed = False, True  # There is nobody left to tell.
             return
         step = self.current
-        # Known to be closed: that is what was wrong. Otherwise a reset came first.
-        if self.eof and isinstance(step, Send):
+        # Known to be closed: that is what was wrong. Otherwise, or in the middle of the data, it
+        # was a reset that made the stream useless.
+        if self.eof and isinstance(step, Send) and not self._accepted:
             self._fail(NotSent(step.data))
         else:
             self._fail(WasReset())

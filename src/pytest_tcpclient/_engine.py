@@ -3,43 +3,32 @@
 Law: nothing but cancellation leaves a background task. What goes wrong with the stream is
 told to the conversation, which knows what it means.
 
-Speed: one task receives, and performs the actions that follow from what it received, so
-that a round trip costs no task switch of ours. Another one is started only for an action
-that is declared while the first one waits for the client.
+Speed: one task receives, and sends what follows from what it received, so that a round trip
+costs no task switch of ours. Another one is started only for an action that is declared while
+the first one waits for the client, and for those that may take their time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import anyio
-from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
+from anyio import EndOfStream
 from anyio.abc import SocketStream
 
-from ._conversation import CONCLUDE, DONE, IDLE, NOT_ERRORS, RECEIVE, Conversation, Signal
+from ._conversation import CONCLUDE, DONE, IDLE, RECEIVE, Conversation, Signal
 from ._failure import Failure
-from ._host import Host, is_cancellation
+from ._host import Host
+from ._performer import GONE, Performer
 from ._rule import Rule
-from ._run import call
-from ._steps import Action, Disconnect, Run, Send
+from ._steps import Action, Send
 from ._transcript import Transcript, What
-from ._transport import close_stream, reset_stream, unread_by_client
-
-#: How much is given to the event loop at once: what it accepts of that is progress.
-CHUNK = 64 * 1024
+from ._transport import close_stream, reset_stream
 
 #: Seconds for which the rest of a wrong answer is received, for the report.
 REST = 0.004
 
-#: Seconds for a client to read one segment before it gets the next one; and where it cannot
-#: be seen whether it has.
-SEGMENT_PATIENCE = 0.05
-SEGMENT_PAUSE = 0.01
-
 # Looked up here, once: the member of an enum costs as much as a call.
 RECEIVED, SENT = What.RECEIVED, What.SENT
-
-_GONE = (BrokenResourceError, ClosedResourceError, OSError)
 
 
 class Engine:
@@ -70,12 +59,10 @@ class Engine:
         self._number = conversation.number
         self._expiring = -1
         self._acting = False
-        self._resting = False
-        self._running: anyio.CancelScope | None = None
-        self._arrived: anyio.Event | None = None
         self._reading = False
         self._reported = False
         self._abandoned = False
+        self._performer = Performer(conversation, host, self._note, self.listen)
 
     def attach(self, stream: SocketStream) -> None:
         """The client has connected."""
@@ -109,7 +96,7 @@ class Engine:
     def look_at(self, now: float) -> float:
         """Deal with a limit that has passed. Return when to look again."""
         limit = self.conversation.limit
-        if limit is None or self._resting:
+        if limit is None or self._performer.resting:
             return float("inf")
         if self._stage != self.conversation.stage:
             self._stage, self._since = self.conversation.stage, self._latest
@@ -125,7 +112,7 @@ class Engine:
         :return: whether it was aborted.
         """
         self._abandoned = True
-        self._stop_running()
+        self._performer.stop()
         stream, self._stream = self._stream, None
         if stream is None:
             return False
@@ -141,17 +128,21 @@ class Engine:
         action = self.conversation.next_action()
         if action is DONE and not self._reported:
             self._reported = True
-            self._stop_running()
+            self._performer.stop()
             assert self.conversation.failure is not None
             self._on_failure(self.conversation.failure)
         return action
 
     def _wait(self, signal: Signal) -> None:
         """See to it that somebody waits for the client."""
-        conversation = self.conversation
         if signal is CONCLUDE and not self.concluding:
             self.concluding = True
             self._host.start_soon(self._conclude)
+        self.listen()
+
+    def listen(self) -> None:
+        """Receive what the client sends, unless that is done, or is of no use."""
+        conversation = self.conversation
         if (
             self._stream is not None
             and not self._reading
@@ -179,8 +170,7 @@ class Engine:
                 conversation.receive_data(data)
                 if self._acting:
                     action = IDLE  # It will be seen when the action is done.
-                    if self._arrived is not None:
-                        self._arrived.set()
+                    self._performer.notice()
                     continue
                 action = self._next()
                 if not isinstance(action, Signal):
@@ -191,152 +181,53 @@ class Engine:
         except EndOfStream:
             self._note(What.CLIENT_EOF)
             conversation.receive_eof()
-        except _GONE:
+        except GONE:
             if not self._abandoned:
                 self._note(What.CLIENT_RESET)
                 conversation.receive_reset()
         finally:
             self._reading = False
-            if self._arrived is not None:
-                self._arrived.set()
+            self._performer.notice()
         if not self._abandoned:
             self.received += 1  # The end is progress too.
             self.go_on()
 
     async def _act_alone(self, action: Action) -> None:
-        """Act in a task of its own."""
+        """Act in a task of its own, and see to it that the client is listened to meanwhile."""
         if self._stream is not None:  # Otherwise it was abandoned before this began.
+            self.listen()
             self._wait(await self._act(self._stream, action, alone=True))
 
     async def _act(self, stream: SocketStream, action: Action | Signal, *, alone: bool) -> Signal:
         """Perform one action after the other, until the client has to do something.
 
-        :param alone: whether this task has nothing else to do: otherwise what takes time is
-            left to one that has not.
+        :param alone: whether this is the only thing that the task has to do: another one
+            sends what can be sent at once, and leaves the rest to a task of its own.
         :return: what the client has to do.
         """
         conversation = self.conversation
-        acting = False
+        passed_on = False
         try:
             while not isinstance(action, Signal):
-                if not alone and _takes_time(action):
-                    self._host.start_soon(self._act_alone, action)
-                    acting = True
-                    return IDLE
+                received = None
                 try:
-                    received = await self._perform(stream, action)
-                except _GONE:
+                    if isinstance(action, Send) and action.at_once:
+                        await stream.send(action.data)
+                        self._note(SENT, action.data)
+                    elif alone:
+                        received = await self._performer.perform(stream, action)
+                    else:
+                        self._host.start_soon(self._act_alone, action)
+                        passed_on = True
+                        return IDLE
+                except GONE:
                     conversation.refuse()
                 else:
                     conversation.perform(received)
                 action = self._next()
         finally:
-            self._acting = acting
+            self._acting = passed_on
         return action
-
-    async def _perform(self, stream: SocketStream, action: Action) -> object:
-        """Perform one action. Return what a function of the test returned."""
-        if _takes_time(action):
-            self._wait(IDLE)  # The client is listened to all the while.
-        if isinstance(action, Disconnect):
-            self._note(What.SERVER_EOF)
-            await stream.send_eof()
-        elif isinstance(action, Run):
-            return await self._run(action)
-        elif action.segments:
-            await self._send_segments(stream, action)
-        elif len(action.data) > CHUNK:
-            await self._send(stream, action.data)
-        else:
-            await stream.send(action.data)
-            self._note(SENT, action.data)
-        return None
-
-    async def _send(self, stream: SocketStream, data: bytes) -> None:
-        """Send much, and see how the client gets on with it."""
-        for start in range(0, len(data), CHUNK):
-            chunk = data[start : start + CHUNK]
-            await stream.send(chunk)
-            self._note(SENT, chunk)
-            self.conversation.accept(len(chunk))
-
-    async def _send_segments(self, stream: SocketStream, action: Send) -> None:
-        """Send one segment after the other, each when the client has the one before."""
-        for index, segment in enumerate(action.segments):
-            if index:
-                self._resting = True  # Nobody is waited for.
-                try:
-                    if action.interval is not None:
-                        await self._host.pause(action.interval)
-                    else:
-                        await self._let_client_read(stream)
-                finally:
-                    self._resting = False
-                self._latest = self._host.now()
-                self.conversation.accept(0)
-            await self._send(stream, segment)
-
-    async def _let_client_read(self, stream: SocketStream) -> None:
-        """Wait until the client has read what was sent, or does not care to."""
-        for _ in range(10):  # A client in the same event loop needs a few turns of it.
-            await anyio.lowlevel.checkpoint()
-            if unread_by_client(stream) == 0:
-                return
-        waited = 0.0
-        while waited < SEGMENT_PATIENCE:
-            await self._host.pause(0.001)
-            waited += 0.001
-            unread = unread_by_client(stream)
-            if unread == 0 or (unread is None and waited >= SEGMENT_PAUSE):
-                return
-
-    async def _run(self, action: Run) -> object:
-        """Let a function of the test have the connection."""
-        try:
-            with anyio.CancelScope() as self._running:
-                return await call(action.function, self)
-        except BaseException as error:
-            if is_cancellation(error) or isinstance(error, NOT_ERRORS):
-                raise
-            self.conversation.raise_(error)
-        finally:
-            self._running = None
-        return None
-
-    def _stop_running(self) -> None:
-        """What plays the server is over: nobody is to wait for it."""
-        if self._running is not None:
-            self._running.cancel()
-
-    async def take(self, most: int) -> bytes:
-        """Give what has arrived, or arrives next, to a function of the test.
-
-        :return: nothing if the client has finished sending.
-        """
-        conversation = self.conversation
-        while True:
-            data = conversation.take(most)
-            if data or conversation.eof:
-                self._wait(IDLE)  # The client may have had to wait.
-                return data
-            if conversation.reset:
-                raise BrokenResourceError
-            self._arrived = anyio.Event()
-            await self._arrived.wait()
-
-    async def transmit(self, data: bytes) -> None:
-        """Send what a function of the test wants to be sent."""
-        if self._stream is None:
-            raise ClosedResourceError
-        await self._stream.send(data)
-        self._note(SENT, data)
-
-    async def finish(self) -> None:
-        """Finish sending, for a function of the test."""
-        if self._stream is None:
-            raise ClosedResourceError
-        self._note(What.SERVER_EOF)
-        await self._stream.send_eof()
 
     async def _conclude(self) -> None:
         await self._host.pause(REST)
@@ -356,10 +247,3 @@ class Engine:
         time = self._time()
         self._latest = time - self._host.lost
         self._add(time, self._number, what, data)
-
-
-def _takes_time(action: Action) -> bool:
-    """Whether an action may wait for the client, or for the time to pass."""
-    return isinstance(action, Run) or (
-        isinstance(action, Send) and (len(action.data) > CHUNK or bool(action.segments))
-    )

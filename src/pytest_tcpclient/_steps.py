@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ._matchers import NamedMatcher
 
 
+#: How much is given to the event loop at once: what it accepts of that is progress.
+CHUNK = 64 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """The line of the test that declared a step."""
@@ -85,6 +89,11 @@ class Send(Limited):
     data: bytes
     segments: tuple[bytes, ...] = ()
     interval: float | None = None
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it is given to the event loop whole."""
+        return len(self.data) <= CHUNK and not self.segments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
