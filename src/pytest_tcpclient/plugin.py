@@ -238,4 +238,9 @@ def _raise_verdict(item: pytest.Item, raised: BaseException) -> NoReturn:
     supervisor.interrupt()
     verdict = supervisor.verdict(raised)
     assert verdict is not None
-    raise verdict
+    context = verdict.__context__
+    try:
+        raise verdict
+    finally:
+        verdict.__context__ = context  # Not what a runner has wrapped it in.
+        del verdict, raised  # An error whose traceback refers to it is not freed.
