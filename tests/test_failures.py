@@ -209,7 +209,7 @@ async def test_a_reset_comes_instead_of_a_close(tcpserver):
             await anyio.lowlevel.checkpoint()
     await client.aclose()  # With unread data: the kernel makes it a reset.
     assert await failure_of(tcpserver) == "Connection was reset."
-    assert tcpserver.failure.problem == WasReset()
+    assert tcpserver.failure.problem == WasReset(unread=6)
 
 
 async def test_the_client_does_not_read(tcpserver):

@@ -15,12 +15,13 @@ from collections.abc import Callable
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import SocketStream
 
+from ._asyncio_streams import ClientStreams
 from ._conversation import CONCLUDE, DONE, IDLE, RECEIVE, Conversation, Signal
 from ._failure import Failure
 from ._host import Host
 from ._steps import Action, Send
 from ._transcript import Transcript, What
-from ._transport import close_stream, reset_stream
+from ._transport import close_stream, raise_if_broken, reset_stream
 
 #: How much is given to the event loop at once: what it accepts of that is progress.
 CHUNK = 64 * 1024
@@ -53,6 +54,9 @@ class Engine:
         self._add = transcript.add
         self._on_failure = on_failure
         self._stream: SocketStream | None = None
+        self._client: ClientStreams | None = None
+        #: Whether the client was gone when the server began to send.
+        self._late = False
         self._stage = -1
         self._since = 0.0
         #: When something happened last. A stage begins then, as far as a look at it can tell:
@@ -66,17 +70,25 @@ class Engine:
         self._reported = False
         self._abandoned = False
 
-    def attach(self, stream: SocketStream) -> None:
-        """The client has connected."""
+    def attach(self, stream: SocketStream, client: ClientStreams | None = None) -> None:
+        """The client has connected.
+
+        :param client: what can be seen of it, besides what it sends.
+        """
         self._stream = stream
         self._note(What.CONNECTED)
         self.conversation.connect()
         self.go_on()
+        # Not before: what is sent at once is not late, however soon the client closes.
+        self._client = client
+        if client is not None:
+            client.on_change = self.go_on
 
     def go_on(self) -> None:
         """Something is new for the conversation: see what it means, and act on it."""
         if self._acting:
             return  # It will be seen when the action is done.
+        self._late = self._client is not None and self._client.gone
         self._latest = self._host.now()
         action = self._next()
         if isinstance(action, Signal):
@@ -121,11 +133,14 @@ class Engine:
 
     def _next(self) -> Action | Signal:
         """Ask the conversation, and report its failure."""
-        action = self.conversation.next_action()
+        conversation = self.conversation
+        if self._client is not None and (conversation.eof or conversation.reset):
+            conversation.receive_streams(self._client.look())
+        action = conversation.next_action()
         if action is DONE and not self._reported:
             self._reported = True
-            assert self.conversation.failure is not None
-            self._on_failure(self.conversation.failure)
+            assert conversation.failure is not None
+            self._on_failure(conversation.failure)
         return action
 
     def _wait(self, signal: Signal) -> None:
@@ -165,6 +180,7 @@ class Engine:
                 action = self._next()
                 if not isinstance(action, Signal):
                     self._acting = True
+                    self._late = self._client is not None and self._client.gone
                     action = await self._act(stream, action)
                 if action is CONCLUDE:
                     self._wait(action)
@@ -203,14 +219,21 @@ class Engine:
                     else:
                         await stream.send(action.data)
                         self._note(SENT, action.data)
+                        if self._client is not None:
+                            raise_if_broken(stream)
                 except _GONE:
-                    conversation.refuse()
+                    self._refuse()
                 else:
                     conversation.perform()
                 action = self._next()
         finally:
             self._acting = False
         return action
+
+    def _refuse(self) -> None:
+        """An action has failed, because the client is gone."""
+        overtaken = self._client is not None and self._client.gone and not self._late
+        self.conversation.refuse(overtaken=overtaken)
 
     async def _send(self, stream: SocketStream, data: bytes) -> None:
         """Send much, and see how the client gets on with it."""
@@ -229,6 +252,8 @@ class Engine:
     async def _expire(self, stage: int) -> None:
         """A limit has passed: read what has arrived before anything is declared."""
         await self._host.settle(lambda: self.received)
+        if self._client is not None:
+            self.go_on()  # Not all that can be seen of it was told.
         if self.conversation.stage == stage:
             self.conversation.time_out()
             self._next()

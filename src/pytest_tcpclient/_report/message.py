@@ -14,9 +14,12 @@ from .._failure import (
     NobodyThere,
     NoConnect,
     NotADisconnect,
+    NotClosed,
     NotSent,
+    NotWaited,
     SendStalled,
     TimedOut,
+    Unread,
     WasReset,
 )
 from .._matchers import Matcher, Oversized
@@ -41,8 +44,15 @@ def headline(failure: Failure) -> Headline:
     """The sentence for a failure: people search their logs for these, so they stay."""
     step = failure.step
     match failure.problem:
-        case TimedOut():
+        case TimedOut() | NotClosed():
             return _timed_out(step)
+        case NotWaited():
+            return Headline("Timed out waiting for client to call `await writer.wait_closed()`.")
+        case Unread(data, size):
+            return Headline(
+                "There is data sent by server that was not read by client: "
+                f"unread_bytes={quoted(data, size)}."
+            )
         case Differs(difference):
             assert isinstance(step, Expect)
             wanted = f"Expected {_verb(step.matcher)} {_wanted(step.matcher)}"
@@ -61,11 +71,11 @@ def headline(failure: Failure) -> Headline:
                 "Received unexpected data while waiting for client to disconnect. "
                 f"Data is {quoted(received)}."
             )
-        case WasReset():
+        case WasReset(unread):
             return Headline(
                 "Connection was reset.",
                 "Did client close writer prematurely?",
-                "Did the client close its stream before it had read everything?",
+                "" if unread else "Did the client close its stream before it had read everything?",
             )
         case SendStalled(accepted, total):
             return Headline(
