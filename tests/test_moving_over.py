@@ -318,6 +318,19 @@ async def test_the_client_waits_in_time(tcpserver):
     await asyncio.wait_for(joining, 5)
 
 
+async def test_a_close_with_much_to_send_does_not_hang(tcpserver):
+    """On Python 3.12 and later wait_closed() comes back when all has been sent."""
+    tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"Hello")
+    _, writer = await asyncio.open_connection(None, tcpserver.service_port)
+    try:
+        writer.write(b"x" * 20_000_000)
+        assert await failing(tcpserver) == "Expected to read b'Hello' but actually read b'xxxxx'"
+    finally:
+        writer.close()
+        await asyncio.wait_for(writer.wait_closed(), 5)
+
+
 @pytest.mark.tcpserver(check_streams=False)
 async def test_the_check_is_switched_off(tcpserver):
     """Then the wire is all that counts, and asyncio's classes are left alone."""

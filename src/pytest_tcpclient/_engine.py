@@ -69,6 +69,7 @@ class Engine:
         self._reading = False
         self._reported = False
         self._abandoned = False
+        self._draining = False
 
     def attach(self, stream: SocketStream, client: ClientStreams | None = None) -> None:
         """The client has connected.
@@ -115,6 +116,11 @@ class Engine:
             self._host.start_soon(self._expire, self._stage)
         return due if due > now else float("inf")
 
+    def drain(self) -> None:
+        """Receive what nobody looks at any more, so that the client can send it, and close."""
+        self._draining = True
+        self._wait(RECEIVE)
+
     async def reset(self) -> bool:
         """Let go of the socket; abort the connection if the client has not closed it.
 
@@ -153,8 +159,8 @@ class Engine:
             self._stream is not None
             and not self._reading
             and not self._abandoned
-            and not conversation.full
-            and not (conversation.eof or conversation.reset or conversation.failure)
+            and not (conversation.eof or conversation.reset)
+            and (self._draining or not (conversation.full or conversation.failure))
         ):
             self._reading = True
             self._host.start_soon(self._read, self._stream)
@@ -184,6 +190,8 @@ class Engine:
                     action = await self._act(stream, action)
                 if action is CONCLUDE:
                     self._wait(action)
+            while self._draining:
+                await receive(largest)
         except EndOfStream:
             self._note(What.CLIENT_EOF)
             conversation.receive_eof()

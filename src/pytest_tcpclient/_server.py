@@ -193,8 +193,7 @@ class TcpServer(Script):
             return
         await self._play()
         if self.failure is not None:
-            self._settled = True
-            raise self._referee.settle(self.failure)
+            raise self._settle(self.failure)
 
     def _declare(self, step: Step) -> Handle[Any]:
         __tracebackhide__ = True
@@ -240,8 +239,14 @@ class TcpServer(Script):
         if not handle.done:
             if self.failure is None:
                 raise ScriptError(f"{handle._step.word}() on a server that is stopped")
-            self._settled = True
-            raise self._referee.settle(self.failure)
+            raise self._settle(self.failure)
+
+    def _settle(self, failure: Failure) -> Exception:
+        """The error for a failure that the test is told of: what it does then is its affair."""
+        self._settled = True
+        for connection in self.connections:
+            connection._engine.drain()
+        return self._referee.settle(failure)
 
     async def _play(self) -> None:
         """Wait until the steps declared so far are done, or the server has failed."""
