@@ -89,7 +89,8 @@ class Engine:
         """Something is new for the conversation: see what it means, and act on it."""
         if self._acting:
             return  # It will be seen when the action is done.
-        self._late = self._client is not None and self._client.gone
+        if self._client is not None:
+            self._late = self._client.gone
         self._latest = self._host.now()
         action = self._next()
         if isinstance(action, Signal):
@@ -186,7 +187,8 @@ class Engine:
                 action = self._next()
                 if not isinstance(action, Signal):
                     self._acting = True
-                    self._late = self._client is not None and self._client.gone
+                    if self._client is not None:
+                        self._late = self._client.gone
                     action = await self._act(stream, action)
                 if action is CONCLUDE:
                     self._wait(action)
