@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib.util
 import inspect
 from asyncio import StreamReader, StreamReaderProtocol, StreamWriter
@@ -55,7 +54,6 @@ def _no_trace():
     """Every test of this module begins and ends with asyncio as it is."""
     assert classes() == ORIGINALS
     yield
-    gc.collect()
     assert classes() == ORIGINALS
 
 
@@ -181,7 +179,6 @@ async def test_what_is_left_in_a_reader_that_nobody_holds_any_more(pair):
     await pair.writer.wait_closed()
     del pair.reader
     _, pair.writer = await asyncio.open_connection("127.0.0.1", pair.port)
-    gc.collect()
     assert pair.client.look() == Streams(closed=True, waited=True, fed=5, buffered=b"ola!")
 
 
