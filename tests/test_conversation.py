@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -38,6 +39,7 @@ from pytest_tcpclient._conversation import (
     STEPS_SHOWN,
     UNEXPECTED_LIMIT,
     Conversation,
+    Streams,
 )
 from pytest_tcpclient._errors import ScriptError
 from pytest_tcpclient._failure import (
@@ -49,12 +51,15 @@ from pytest_tcpclient._failure import (
     LeftBytes,
     LeftOpen,
     NotADisconnect,
+    NotClosed,
     NotSent,
+    NotWaited,
     Problem,
     ScriptView,
     SendStalled,
     Standing,
     TimedOut,
+    Unread,
     WasReset,
 )
 from pytest_tcpclient._framings import Incomplete
@@ -693,6 +698,154 @@ def test_an_action_that_ends_after_the_failure(refused: bool) -> None:
     assert conversation.next_action() is DONE
 
 
+# What can be seen of the client itself
+
+
+class Seen(NamedTuple):
+    """A client that is seen when it has ended, after the server has sent ``Hola!``."""
+
+    step: Step
+    ending: str
+    streams: Streams | None
+    #: At once, or else when the time is over; ``None`` if the step came true.
+    problem: Problem | None
+    late: bool = False
+
+
+READ_ALL = Streams(closed=True, fed=5)
+GREETING = Unread(b"Hola!", 5)
+COLLECTED = Streams(closed=False, collected=True, fed=5)
+
+SEEN = {
+    "nothing": Seen(hang_up(), EOF, None, None),
+    "all read and waited": Seen(hang_up(), EOF, READ_ALL, None),
+    "uncounted": Seen(hang_up(), EOF, Streams(closed=True), None),
+    "not waited": Seen(hang_up(), EOF, replace(READ_ALL, waited=False), NotWaited(), True),
+    "half closed": Seen(hang_up(), EOF, Streams(closed=False, fed=5), NotClosed(False), True),
+    "half closed and unread": Seen(hang_up(), EOF, Streams(False, fed=0), NotClosed(False), True),
+    "collected": Seen(hang_up(), EOF, COLLECTED, NotClosed(True), True),
+    "collected, reset": Seen(hang_up(), RESET, COLLECTED, NotClosed(True), True),
+    "collected before data": Seen(read(b"Hi"), EOF, COLLECTED, TimedOut(b""), True),
+    "unread": Seen(hang_up(), EOF, Streams(closed=True, fed=0), GREETING),
+    "unread and not waited": Seen(hang_up(), EOF, Streams(True, waited=False, fed=0), GREETING),
+    "buffered": Seen(hang_up(), EOF, Streams(closed=True, fed=5, buffered=b"Hola!"), GREETING),
+    "half of each": Seen(hang_up(), EOF, Streams(closed=True, fed=3, buffered=b"Hol"), GREETING),
+    "some": Seen(hang_up(), EOF, Streams(closed=True, fed=5, buffered=b"a!"), Unread(b"a!", 2)),
+    "unread, reset": Seen(hang_up(), RESET, Streams(closed=True, fed=0), GREETING),
+    "unread, reset from below": Seen(hang_up(), RESET, Streams(closed=False, fed=0), GREETING),
+    "reset": Seen(hang_up(), RESET, READ_ALL, WasReset()),
+    "reset, uncounted": Seen(hang_up(), RESET, Streams(closed=True), WasReset(unread=5)),
+    "reset, nothing seen": Seen(hang_up(), RESET, None, WasReset(unread=5)),
+    "unread before data": Seen(read(b"Hi"), EOF, Streams(closed=True, fed=0), GREETING),
+    "unread before data, reset": Seen(read(b"Hi"), RESET, Streams(closed=True, fed=0), GREETING),
+    "read before data": Seen(read(b"Hi"), EOF, READ_ALL, Ended(b"", None, False)),
+    "half closed before data": Seen(
+        read(b"Hi"), EOF, Streams(closed=False, fed=0), Ended(b"", None, False)
+    ),
+    "reset before data": Seen(read(b"Hi"), RESET, None, Ended(b"", None, True, unread=5)),
+    "the end of the test": Seen(end(), EOF, Streams(closed=True, waited=False, fed=0), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
+def test_a_client_that_is_seen(seen: Seen) -> None:
+    """What it has left unread wins over how it ended; then comes what it did not do in time."""
+    conversation, (_, handle) = converse(send(b"Hola!"), seen.step)
+    assert run(conversation) is RECEIVE
+    if seen.ending == EOF:
+        conversation.receive_eof()
+    else:
+        conversation.receive_reset()
+    conversation.receive_streams(seen.streams)
+    run(conversation)
+    if seen.late:
+        assert conversation.failure is None
+        assert conversation.limit == 1.0
+        conversation.time_out()
+    assert handle.done is (seen.problem is None)
+    problem = conversation.failure.problem if conversation.failure else None
+    assert problem == seen.problem
+
+
+def test_a_client_that_is_seen_to_do_the_rest_in_time() -> None:
+    """It finishes sending, closes and waits, one after the other."""
+    conversation, (handle,) = converse(hang_up())
+    conversation.receive_eof()
+    for streams in (Streams(closed=False), Streams(closed=True, waited=False)):
+        conversation.receive_streams(streams)
+        assert conversation.next_action() is RECEIVE
+    conversation.receive_streams(Streams(closed=True))
+    assert conversation.next_action() is HANG_UP
+    assert handle.done
+
+
+def test_what_is_unread_is_shown_as_far_as_it_is_known() -> None:
+    """Only the last steps are kept: of more than they had, there is the size."""
+    last = [read(b"x")] * STEPS_SHOWN
+    conversation, _ = converse(send(b"Hola!"), *last, hang_up())
+    run(conversation)
+    conversation.receive_data(b"x" * STEPS_SHOWN)
+    assert run(conversation) is RECEIVE
+    conversation.receive_eof()
+    conversation.receive_streams(Streams(closed=True, fed=3, buffered=b"ol"))
+    run(conversation)
+    assert conversation.failure is not None
+    assert conversation.failure.problem == Unread(b"ol", 4)
+
+
+def test_much_that_is_unread_is_not_kept() -> None:
+    """A report needs its beginning only."""
+    size = 2 * REPORTED_LIMIT
+    conversation, _ = converse(send(bytes(size)), hang_up())
+    run(conversation)
+    conversation.receive_eof()
+    conversation.receive_streams(Streams(closed=True, fed=0))
+    run(conversation)
+    assert conversation.failure is not None
+    assert conversation.failure.problem == Unread(bytes(REPORTED_LIMIT), size)
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_a_send_to_a_client_that_is_seen_and_has_closed(both: bool) -> None:
+    """It is the reset, as in 0.7, whether the server has closed or not."""
+    conversation, _ = converse(*([hang_up()] if both else []), send(b"Hello"))
+    conversation.receive_eof()
+    conversation.receive_streams(Streams(closed=True, fed=0))
+    action = run(conversation) if both else conversation.next_action()
+    if not both:
+        assert action == send(b"Hello")
+        conversation.refuse()
+    assert conversation.failure is not None
+    assert conversation.failure.problem == WasReset()
+    assert conversation.failure.step == send(b"Hello")
+
+
+def test_a_send_that_is_overtaken_by_the_close() -> None:
+    """The client left early: the next expectation says what it has not read."""
+    conversation, (first, second, _) = converse(send(b"Hola!"), send(b"Adios!"), hang_up())
+    conversation.next_action()
+    conversation.perform()
+    conversation.next_action()
+    conversation.refuse(overtaken=True)
+    assert (first.done, second.done) == (True, True)
+    assert conversation.next_action() is RECEIVE
+    conversation.receive_reset()
+    conversation.receive_streams(Streams(closed=True, fed=0))
+    assert conversation.next_action() is DONE
+    assert conversation.failure is not None
+    assert conversation.failure.problem == Unread(b"Hola!Adios!", 11)
+
+
+def test_a_long_send_that_is_overtaken_by_the_close() -> None:
+    """The client has taken some of it: the send has failed."""
+    conversation, _ = converse(send(b"x" * 100))
+    conversation.next_action()
+    conversation.accept(60)
+    conversation.refuse(overtaken=True)
+    assert conversation.failure is not None
+    assert conversation.failure.problem == WasReset(unread=60)
+
+
 # A wrong answer is received for the report
 
 
@@ -935,7 +1088,10 @@ def test_a_failure_ends_the_script() -> None:
     [
         (Ended(b"", None, False), True),
         (WasReset(), True),
+        (Unread(b"x", 1), True),
         (NotSent(b"x"), True),
+        (NotClosed(collected=False), False),
+        (NotWaited(), False),
         (TimedOut(b""), False),
         (differs(b"a", b"b", b"b"), False),
         (NotADisconnect(b"x"), False),

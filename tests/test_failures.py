@@ -209,7 +209,19 @@ async def test_a_reset_comes_instead_of_a_close(tcpserver):
             await anyio.lowlevel.checkpoint()
     await client.aclose()  # With unread data: the kernel makes it a reset.
     assert await failure_of(tcpserver) == "Connection was reset."
-    assert tcpserver.failure.problem == WasReset()
+    assert tcpserver.failure.problem == WasReset(unread=6)
+
+
+async def test_a_client_has_more_to_send_when_the_failure_is_known(tcpserver):
+    """It can send all of it, and so come to its end: a close that waits for that does not hang."""
+    tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"x")
+    async with await connect(tcpserver) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(client.send, b"z" * (20 * MEGABYTE))
+        line = await failure_of(tcpserver)
+        assert line == "Expected to read b'x' but actually read b'z'"
+        tasks.cancel_scope.deadline = anyio.current_time() + 5
+    assert not tasks.cancel_scope.cancelled_caught
 
 
 async def test_the_client_does_not_read(tcpserver):

@@ -50,8 +50,17 @@ async def finish(writer: asyncio.StreamWriter) -> None:
 
 
 def test_what_is_public() -> None:
-    """The module offers two functions."""
-    assert framing.__all__ == ["read_frame", "write_frame"]
+    """The module offers the framings, and two functions for asyncio's streams."""
+    assert framing.__all__ == [
+        "Delimited",
+        "FixedSize",
+        "Framing",
+        "LengthPrefixed",
+        "Netstring",
+        "VarintPrefixed",
+        "read_frame",
+        "write_frame",
+    ]
 
 
 async def test_what_is_written_is_a_message() -> None:

@@ -47,6 +47,7 @@ LOWER = {
 
 #: The modules between the two lines: anyio, but no pytest.
 MIDDLE = {
+    "_asyncio_streams",
     "_engine",
     "_factory",
     "_host",

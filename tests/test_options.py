@@ -12,7 +12,7 @@ from pytest_tcpclient._options import CHECKS, Options
 
 NAMES = (
     "host, port, timeout, framing, newline, name, check_pending, check_unexpected, "
-    "check_extra_connections, check_left_open, strict"
+    "check_extra_connections, check_left_open, check_streams, strict"
 )
 
 
@@ -27,6 +27,7 @@ def test_the_defaults() -> None:
         check_unexpected=True,
         check_extra_connections=True,
         check_left_open=True,
+        check_streams=None,
     )
 
 
@@ -70,6 +71,8 @@ def test_setting_nothing_changes_nothing() -> None:
         ("check_unexpected", False, False),
         ("check_extra_connections", False, False),
         ("check_left_open", False, False),
+        ("check_streams", False, False),
+        ("check_streams", True, True),
     ],
 )
 def test_values_that_are_taken(name: str, value: object, stored: object) -> None:
@@ -132,12 +135,13 @@ def test_a_name_that_is_no_option() -> None:
 
 
 def test_the_names_of_the_checks() -> None:
-    """There are four checks at the end of a test."""
+    """There are five, of which the last is about the client itself."""
     assert CHECKS == (
         "check_pending",
         "check_unexpected",
         "check_extra_connections",
         "check_left_open",
+        "check_streams",
     )
 
 
@@ -149,12 +153,14 @@ def test_not_strict_is_all_the_checks_off() -> None:
         check_unexpected=False,
         check_extra_connections=False,
         check_left_open=False,
+        check_streams=False,
     )
 
 
 def test_strict_is_all_the_checks_on() -> None:
-    """strict=True switches on what a marker above had switched off."""
+    """strict=True switches on what a marker above had switched off, where it is on by default."""
     assert Options().but({"strict": False}).but({"strict": True}) == Options()
+    assert Options(check_streams=True).but({"strict": True}) == Options()
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -163,6 +169,5 @@ def test_a_single_check_wins_over_strict(check: str, strict: bool) -> None:
     """A check that is named itself is what it says, in whatever order the two stand."""
     for settings in ({"strict": strict, check: not strict}, {check: not strict, "strict": strict}):
         options = Options().but(settings)
-        assert [getattr(options, each) for each in CHECKS] == [
-            not strict if each == check else strict for each in CHECKS
-        ]
+        others = dict.fromkeys(CHECKS, strict) | {"check_streams": None if strict else False}
+        assert {each: getattr(options, each) for each in CHECKS} == others | {check: not strict}

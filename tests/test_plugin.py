@@ -58,6 +58,7 @@ def test_settings_are_documented(pytester):
         "Fail a test if the client sends bytes that no step expects (default: true)",
         "Fail a test if the client opens more connections than expected (default: true)",
         "Fail a test if the client leaves a connection open at its end (default: true)",
+        "wait_closed() (default: under pytest-asyncio)",
         "All of these checks at once (default: true)",
     ):
         assert words in text, words
@@ -69,6 +70,7 @@ def test_settings_are_documented(pytester):
         "check_unexpected",
         "check_extra_connections",
         "check_left_open",
+        "check_streams",
     ):
         assert f"tcpclient_{name}" in text, name
 
@@ -108,7 +110,8 @@ def test_bad_settings_are_named(pytester, arguments, words):
         (
             "colour='red'",
             "there is no option 'colour'; there are host, port, timeout, framing, newline, name, "
-            "check_pending, check_unexpected, check_extra_connections, check_left_open, strict",
+            "check_pending, check_unexpected, check_extra_connections, check_left_open, "
+            "check_streams, strict",
         ),
         ("2", "it takes keyword arguments only"),
     ],
@@ -339,6 +342,54 @@ def test_the_checks_are_set_in_the_ini_file(pytester, ini, passes):
         """
     )
     pytester.runpytest("-W", "error").assert_outcomes(passed=int(passes), failed=int(not passes))
+
+
+STREAMS = """
+    import asyncio
+
+    async def test_it(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_disconnect()
+        _, writer = await asyncio.open_connection(None, tcpserver.service_port)
+        writer.close()
+"""
+
+
+TRIO_STREAM = """
+    async def test_it(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_disconnect()
+        await (await connect(tcpserver)).aclose()
+"""
+
+
+@pytest.mark.parametrize("runner", EVERY_RUNNER)
+@pytest.mark.parametrize(
+    ("ini", "marker", "checked"),
+    [
+        ("", "", None),
+        ("tcpclient_check_streams = true", "", True),
+        ("tcpclient_check_streams = false", "", False),
+        ("tcpclient_strict = true", "", None),
+        ("tcpclient_strict = false", "", False),
+        ("tcpclient_check_streams = false", "check_streams=True", True),
+        ("tcpclient_check_streams = true", "strict=False", False),
+        ("tcpclient_check_streams = true", "strict=True", None),
+    ],
+)
+def test_the_check_of_streams(pytester, runner, ini, marker, checked):
+    """It is on where 0.7's users are, and nowhere else, unless a setting says so."""
+    source = STREAMS if runner.backend == "asyncio" else TRIO_STREAM
+    if marker:
+        source = source.replace("async def", f"@pytest.mark.tcpserver({marker})\n    async def")
+    ran = run(pytester, runner, source, *(["-o", ini.replace(" ", "")] if ini else []))
+    if checked is None:
+        checked = runner.mark == "asyncio"
+    if checked and runner.backend == "asyncio":
+        line = "Timed out waiting for client to call `await writer.wait_closed()`."
+        assert only(ran).line == f"Failed: {line}"
+    else:
+        assert len(ran.passed) == 1
 
 
 def test_markers_of_a_class_and_of_its_test_add_up(pytester):

@@ -32,14 +32,17 @@ from pytest_tcpclient._failure import (
     NobodyThere,
     NoConnect,
     NotADisconnect,
+    NotClosed,
     NotSent,
     NotSilent,
+    NotWaited,
     Problem,
     Raised,
     ScriptView,
     SendStalled,
     Standing,
     TimedOut,
+    Unread,
     WasReset,
 )
 from pytest_tcpclient._framings import Incomplete, LengthPrefixed
@@ -303,6 +306,114 @@ CASES = {
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_disconnect()  test_client.py:1
+        """,
+    ),
+    "RST of a client that may have left something unread": Case(
+        failed(WasReset(unread=1_024), hang_up()),
+        """\
+        Connection was reset.
+        The client closed without reading everything, or aborted: it had been sent 1,024 bytes.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:1
+        """,
+        """\
+        Connection was reset. Did client close writer prematurely?
+        The client closed without reading everything, or aborted: it had been sent 1,024 bytes.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:1
+        """,
+    ),
+    "RST instead of bytes of a client that may have left something unread": Case(
+        failed(Ended(b"", None, reset=True, unread=1), read(b"Hello")),
+        """\
+        Expected to read b'Hello' but only read b'' before the connection was reset.
+        The client closed without reading everything, or aborted: it had been sent 1 byte.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_bytes(b'Hello')  test_client.py:1
+
+        Expected: b'Hello'
+        Received: nothing
+        """,
+    ),
+    "unread": Case(
+        failed(Unread(b"Hola!", 5), hang_up()),
+        """\
+        There is data sent by server that was not read by client: unread_bytes=b'Hola!'.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:1
+
+        If this is on purpose: @pytest.mark.tcpserver(check_streams=False).
+        """,
+    ),
+    "unread, and not all of it known": Case(
+        failed(Unread(b"Hola!", 1_005), hang_up()),
+        """\
+        There is data sent by server that was not read by client: """
+        """unread_bytes=b'Hola!'... (1,005 bytes).
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:1
+
+        If this is on purpose: @pytest.mark.tcpserver(check_streams=False).
+        """,
+    ),
+    "half closed": Case(
+        failed(NotClosed(collected=False), hang_up()),
+        """\
+        Timed out waiting for client to disconnect.
+        Remember to close the client's stream.
+        The client has finished sending only, with `write_eof()`.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:1
+
+        If this is on purpose: @pytest.mark.tcpserver(check_streams=False).
+        """,
+        """\
+        Timed out waiting for client to disconnect. Remember to call `writer.close()`.
+        The client has finished sending only, with `write_eof()`.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:1
+
+        If this is on purpose: @pytest.mark.tcpserver(check_streams=False).
+        """,
+    ),
+    "closed by the garbage collector": Case(
+        failed(NotClosed(collected=True), hang_up()),
+        """\
+        Timed out waiting for client to disconnect.
+        Remember to close the client's stream.
+        The writer was closed by the garbage collector, not by the client.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:1
+
+        If this is on purpose: @pytest.mark.tcpserver(check_streams=False).
+        """,
+        """\
+        Timed out waiting for client to disconnect. Remember to call `writer.close()`.
+        The writer was closed by the garbage collector, not by the client.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:1
+
+        If this is on purpose: @pytest.mark.tcpserver(check_streams=False).
+        """,
+    ),
+    "not waited": Case(
+        failed(NotWaited(), hang_up()),
+        """\
+        Timed out waiting for client to call `await writer.wait_closed()`.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_disconnect()  test_client.py:1
+
+        If this is on purpose: @pytest.mark.tcpserver(check_streams=False).
         """,
     ),
     "nobody there": Case(
@@ -623,6 +734,7 @@ def test_data_of_200_bytes_stands_in_full() -> None:
 def test_longer_data_is_shortened_with_its_size() -> None:
     """Of 201 bytes the first 80 are shown."""
     assert quoted(b"x" * 201) == f"b'{'x' * 80}'... (201 bytes)"
+    assert quoted(b"xyz", 4) == "b'xyz'... (4 bytes)"
     assert quoted(bytes(1_000_000)) == "b'" + r"\x00" * 80 + "'... (1,000,000 bytes)"
 
 

@@ -20,6 +20,7 @@ that limit; the driver keeps the time and says :meth:`Conversation.time_out`.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -32,14 +33,17 @@ from ._failure import (
     LeftBytes,
     LeftOpen,
     NotADisconnect,
+    NotClosed,
     NotSent,
     NotSilent,
+    NotWaited,
     Problem,
     Raised,
     ScriptView,
     SendStalled,
     Standing,
     TimedOut,
+    Unread,
     WasReset,
 )
 from ._handle import Handle
@@ -105,6 +109,24 @@ DONE = Signal("nothing any more")
 HANG_UP = Disconnect("disconnect", Place("", 0))
 
 
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """What a client of asyncio has done with its reader and its writer.
+
+    :ivar closed: it has closed the connection, and will not read any more.
+    :ivar collected: it has not, but the garbage collector did.
+    :ivar waited: it has awaited ``writer.wait_closed()``, or need not.
+    :ivar fed: how many bytes of the server have come to its reader; ``None`` if unknown.
+    :ivar buffered: those of them that it has not read.
+    """
+
+    closed: bool
+    collected: bool = False
+    waited: bool = True
+    fed: int | None = None
+    buffered: bytes = b""
+
+
 class Conversation:
     """One script meeting one client.
 
@@ -132,6 +154,8 @@ class Conversation:
         self._taken = 0
         self._received: object = None
         self._accepted = 0
+        self._sent = 0
+        self._streams: Streams | None = None
         self._disconnected = False
         self._closing = False
         self._closed = False
@@ -170,6 +194,13 @@ class Conversation:
         if size < REPORTED_LIMIT:
             return False
         return self._wrong or (size >= UNEXPECTED_LIMIT and not isinstance(self.current, Expect))
+
+    @property
+    def _ended(self) -> bool:
+        """Whether the client has ended its side. (It has not if the garbage collector did.)"""
+        if not (self.eof or self.reset):
+            return False
+        return self._streams is None or not self._streams.collected
 
     @property
     def _held(self) -> bool:
@@ -232,6 +263,10 @@ class Conversation:
         """The client has aborted the connection."""
         self.reset = True
 
+    def receive_streams(self, streams: Streams | None) -> None:
+        """So much can be seen of the client itself, now that the connection has ended."""
+        self._streams = streams
+
     def accept(self, size: int) -> None:
         """The client has taken ``size`` bytes more of what is being sent."""
         self._accepted += size
@@ -245,6 +280,9 @@ class Conversation:
         if self._closing:
             self._closing, self._closed = False, True
         elif self.failure is None:
+            step = self._pending[0]._step
+            if isinstance(step, Send):
+                self._sent += len(step.data)
             self._advance(received)
 
     def take(self, size: int) -> bytes:
@@ -253,22 +291,32 @@ class Conversation:
         self._drop(len(data))
         return data
 
+    def give(self, size: int) -> None:
+        """A function of the test has sent ``size`` bytes."""
+        self._sent += size
+
     def raise_(self, error: BaseException) -> None:
         """A function of the test has raised this."""
         self._fail(Raised(error))
 
-    def refuse(self) -> None:
-        """The action that :meth:`next_action` named could not be performed any more."""
+    def refuse(self, *, overtaken: bool = False) -> None:
+        """The action that :meth:`next_action` named could not be performed any more.
+
+        :param overtaken: the client can be seen, and closed the connection when the server was
+            sending already: what it left unread is for the next expectation to judge.
+        """
         if self._closing:
             self._closing, self._closed = False, True  # There is nobody left to tell.
             return
         step = self.current
+        if overtaken and not self._accepted:
+            self.perform()
         # Known to be closed: that is what was wrong. Otherwise, or in the middle of the data, it
         # was a reset that made the stream useless.
-        if self.eof and isinstance(step, Send) and not self._accepted:
-            self._fail(NotSent(step.data))
+        elif self.eof and isinstance(step, Send) and not self._accepted:
+            self._fail(self._not_sent(step))
         else:
-            self._fail(WasReset())
+            self._fail(self._was_reset())
 
     def time_out(self) -> None:
         """The present stage has lasted longer than its ``limit``."""
@@ -290,6 +338,9 @@ class Conversation:
             self._advance(None)
         elif isinstance(step, ExpectEnd):
             self._fail(LeftOpen())
+        elif self._streams is not None and isinstance(step, ExpectDisconnect):
+            streams = self._streams
+            self._fail(NotWaited() if streams.closed else NotClosed(streams.collected))
         else:
             self._fail(TimedOut(b""))
 
@@ -374,7 +425,7 @@ class Conversation:
             came_true = self.connected
         elif isinstance(step, Send):
             came_true = False
-            self._fail(NotSent(step.data))
+            self._fail(self._not_sent(step))
         elif isinstance(step, Run):
             came_true = False
             self._fail(NotSent(None))
@@ -389,18 +440,15 @@ class Conversation:
                 if not step.unexpected:
                     self._buffer = b""  # So that the client can go on and come to its end.
                 came_true = not step.left_open or ended
-            elif isinstance(step, ExpectNothing):
-                came_true = ended
             else:
-                came_true = self.eof
+                came_true = ended
             self._wrong = bool(self._buffer)
             if isinstance(step, ExpectDisconnect):
                 if step.optional and (self._wrong or self.reset):
                     self._wrong = False
                     self._skip()
                     return True
-                if self.reset and not self._wrong:
-                    self._fail(WasReset())
+                came_true = self._ended and not self._wrong and self._judge_end()
         if self._wrong or self.failure:
             return True
         if came_true:
@@ -425,7 +473,7 @@ class Conversation:
             self._received = outcome.value
             self._advance(outcome.value)
             return True
-        ended = self.eof or self.reset
+        ended = self._ended
         if not isinstance(outcome, NeedData):
             self._difference = outcome
             tried = self._try_rules() if self._rules and not self._taken else None
@@ -515,12 +563,55 @@ class Conversation:
         """The connection ended in the middle of what was expected."""
         matcher = step.matcher
         self._fail(
-            Ended(
+            self._unread()
+            or Ended(
                 matcher.so_far(self._buffer, self._taken),
                 matcher.missing(self._buffer, self._taken),
                 self.reset,
+                self._perhaps_unread() if self.reset else 0,
             )
         )
+
+    def _judge_end(self) -> bool:
+        """Judge how the client disconnected. Return whether that was right."""
+        problem = self._unread() or (self._was_reset() if self.reset else None)
+        if problem is not None:
+            self._fail(problem)
+            return False
+        return self._streams is None or (self._streams.closed and self._streams.waited)
+
+    def _unread(self) -> Unread | None:
+        """What the client has left unread, where that is known."""
+        streams = self._streams
+        if streams is None or streams.fed is None or not (streams.closed or self.reset):
+            return None
+        on_the_way = self._sent - streams.fed
+        size = on_the_way + len(streams.buffered)
+        if size <= 0:
+            return None
+        tail = b""
+        for step in reversed(self._done):
+            if len(tail) >= on_the_way:
+                break
+            if isinstance(step, Run):
+                break  # What it has sent is not kept.
+            if isinstance(step, Send):
+                tail = step.data + tail
+        # What is not among the last steps any more is not shown.
+        tail = tail[len(tail) - on_the_way :] if len(tail) >= on_the_way else b""
+        return Unread((streams.buffered + tail)[:REPORTED_LIMIT], size)
+
+    def _perhaps_unread(self) -> int:
+        """How many bytes were sent, if it is not known that the client has read them all."""
+        known = self._streams is not None and self._streams.fed is not None
+        return 0 if known and self._unread() is None else self._sent + self._accepted
+
+    def _was_reset(self) -> WasReset:
+        return WasReset(self._perhaps_unread())
+
+    def _not_sent(self, step: Send) -> NotSent | WasReset:
+        # Whoever can be seen gets the sentence about what it did, as in 0.7.
+        return NotSent(step.data) if self._streams is None else self._was_reset()
 
     def _advance(self, received: object) -> None:
         handle = self._pending.popleft()

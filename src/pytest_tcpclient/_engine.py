@@ -15,6 +15,7 @@ from collections.abc import Callable
 from anyio import EndOfStream
 from anyio.abc import SocketStream
 
+from ._asyncio_streams import ClientStreams
 from ._conversation import CONCLUDE, DONE, IDLE, RECEIVE, Conversation, Signal
 from ._failure import Failure
 from ._host import Host
@@ -22,7 +23,7 @@ from ._performer import GONE, Performer
 from ._rule import Rule
 from ._steps import Action, Send
 from ._transcript import Transcript, What
-from ._transport import close_stream, reset_stream
+from ._transport import close_stream, raise_if_broken, reset_stream
 
 #: Seconds for which the rest of a wrong answer is received, for the report.
 REST = 0.004
@@ -50,6 +51,9 @@ class Engine:
         self._add = transcript.add
         self._on_failure = on_failure
         self._stream: SocketStream | None = None
+        self._client: ClientStreams | None = None
+        #: Whether the client was gone when the server began to send.
+        self._late = False
         self._stage = -1
         self._since = 0.0
         #: When something happened last. A stage begins then, as far as a look at it can tell:
@@ -62,19 +66,29 @@ class Engine:
         self._reading = False
         self._reported = False
         self._abandoned = False
+        self._draining = False
         self._performer = Performer(conversation, host, self._note, self.listen)
 
-    def attach(self, stream: SocketStream) -> None:
-        """The client has connected."""
+    def attach(self, stream: SocketStream, client: ClientStreams | None = None) -> None:
+        """The client has connected.
+
+        :param client: what can be seen of it, besides what it sends.
+        """
         self._stream = stream
         self._note(What.CONNECTED)
         self.conversation.connect()
         self.go_on()
+        # Not before: what is sent at once is not late, however soon the client closes.
+        self._client = client
+        if client is not None:
+            client.on_change = self.go_on
 
     def go_on(self) -> None:
         """Something is new for the conversation: see what it means, and act on it."""
         if self._acting:
             return  # It will be seen when the action is done.
+        if self._client is not None:
+            self._late = self._client.gone
         self._latest = self._host.now()
         action = self._next()
         if isinstance(action, Signal):
@@ -106,6 +120,11 @@ class Engine:
             self._host.start_soon(self._expire, self._stage)
         return due if due > now else float("inf")
 
+    def drain(self) -> None:
+        """Receive what nobody looks at any more, so that the client can send it, and close."""
+        self._draining = True
+        self._wait(RECEIVE)
+
     async def reset(self) -> bool:
         """Let go of the socket; abort the connection if the client has not closed it.
 
@@ -125,12 +144,15 @@ class Engine:
 
     def _next(self) -> Action | Signal:
         """Ask the conversation, and report its failure."""
-        action = self.conversation.next_action()
+        conversation = self.conversation
+        if self._client is not None and (conversation.eof or conversation.reset):
+            conversation.receive_streams(self._client.look())
+        action = conversation.next_action()
         if action is DONE and not self._reported:
             self._reported = True
             self._performer.stop()
-            assert self.conversation.failure is not None
-            self._on_failure(self.conversation.failure)
+            assert conversation.failure is not None
+            self._on_failure(conversation.failure)
         return action
 
     def _wait(self, signal: Signal) -> None:
@@ -147,8 +169,8 @@ class Engine:
             self._stream is not None
             and not self._reading
             and not self._abandoned
-            and not conversation.full
-            and not (conversation.eof or conversation.reset or conversation.failure)
+            and not (conversation.eof or conversation.reset)
+            and (self._draining or not (conversation.full or conversation.failure))
         ):
             self._reading = True
             self._host.start_soon(self._read, self._stream)
@@ -175,9 +197,13 @@ class Engine:
                 action = self._next()
                 if not isinstance(action, Signal):
                     self._acting = True
+                    if self._client is not None:
+                        self._late = self._client.gone
                     action = await self._act(stream, action, alone=False)
                 if action is CONCLUDE:
                     self._wait(action)
+            while self._draining:
+                await receive(largest)
         except EndOfStream:
             self._note(What.CLIENT_EOF)
             conversation.receive_eof()
@@ -214,6 +240,8 @@ class Engine:
                     if isinstance(action, Send) and action.at_once:
                         await stream.send(action.data)
                         self._note(SENT, action.data)
+                        if self._client is not None:
+                            raise_if_broken(stream)
                     elif alone:
                         received = await self._performer.perform(stream, action)
                     else:
@@ -221,13 +249,18 @@ class Engine:
                         passed_on = True
                         return IDLE
                 except GONE:
-                    conversation.refuse()
+                    self._refuse()
                 else:
                     conversation.perform(received)
                 action = self._next()
         finally:
             self._acting = passed_on
         return action
+
+    def _refuse(self) -> None:
+        """An action has failed, because the client is gone."""
+        overtaken = self._client is not None and self._client.gone and not self._late
+        self.conversation.refuse(overtaken=overtaken)
 
     async def _conclude(self) -> None:
         await self._host.pause(REST)
@@ -238,6 +271,8 @@ class Engine:
     async def _expire(self, stage: int) -> None:
         """A limit has passed: read what has arrived before anything is declared."""
         await self._host.settle(lambda: self.received)
+        if self._client is not None:
+            self.go_on()  # Not all that can be seen of it was told.
         if self.conversation.stage == stage:
             self.conversation.time_out()
             self._next()

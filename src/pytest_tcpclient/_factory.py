@@ -51,7 +51,7 @@ class TcpServerFactory:
         :param name: what the server is called in a failure, instead of its address.
         :param strict: ``False`` switches off all the checks of the end of a test; or one of
             them: ``check_pending``, ``check_unexpected``, ``check_extra_connections``,
-            ``check_left_open``.
+            ``check_left_open``, ``check_streams``.
         :raises TypeError: for an option that there is not, or a value of the wrong type.
         :raises ValueError: for a value out of bounds.
         :raises OSError: if the address is not to be had.

@@ -30,11 +30,16 @@ class Differs:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The connection ended before the expectation came true."""
+    """The connection ended before the expectation came true.
+
+    ``unread`` is how many bytes the server had sent, if it was reset and the client may not
+    have read them all.
+    """
 
     received: bytes
     missing: Incomplete | None
     reset: bool
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,38 @@ class NotSilent:
 
 @dataclass(frozen=True, slots=True)
 class WasReset:
-    """The client aborted the connection instead of closing it."""
+    """The client aborted the connection instead of closing it.
+
+    ``unread`` is how many bytes the server had sent, if the client may not have read them all.
+    """
+
+    unread: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The client closed the connection, and ``size`` bytes were in it that it had not read.
+
+    ``data`` are the first of them, as far as they are known.
+    """
+
+    data: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotClosed:
+    """The client's sending has ended, but it has not called ``writer.close()``.
+
+    ``collected`` says that the garbage collector has done so.
+    """
+
+    collected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NotWaited:
+    """The client closed its writer, and did not await ``writer.wait_closed()``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +166,9 @@ Problem = (
     | NotADisconnect
     | NotSilent
     | WasReset
+    | Unread
+    | NotClosed
+    | NotWaited
     | SendStalled
     | NotSent
     | ExtraConnection
@@ -177,7 +216,7 @@ class Failure:
     @property
     def only_the_end(self) -> bool:
         """Whether all that is wrong is that the connection ended."""
-        return isinstance(self.problem, Ended | WasReset | NotSent)
+        return isinstance(self.problem, Ended | WasReset | Unread | NotSent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,14 @@ from typing import Any, TypedDict
 from ._checked import checked_bytes, checked_flag, checked_seconds
 from ._framings import Checked, Framing, LengthPrefixed, checked_framing
 
-#: The checks that are made when a test is over. Each can be switched off.
-CHECKS = ("check_pending", "check_unexpected", "check_extra_connections", "check_left_open")
+#: What is checked besides the script itself. Each can be switched off.
+CHECKS = (
+    "check_pending",
+    "check_unexpected",
+    "check_extra_connections",
+    "check_left_open",
+    "check_streams",
+)
 
 
 class Settings(TypedDict, total=False):
@@ -28,6 +34,7 @@ class Settings(TypedDict, total=False):
     check_unexpected: bool
     check_extra_connections: bool
     check_left_open: bool
+    check_streams: bool
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,8 @@ class Options:
     :ivar check_unexpected: bytes that no step expects fail the test.
     :ivar check_extra_connections: so do connections that no step expects,
     :ivar check_left_open: and connections that the client has not closed at the end.
+    :ivar check_streams: a client that disconnects has read everything from its asyncio streams
+        and awaits ``wait_closed()``. ``None``: so it is under pytest-asyncio.
     """
 
     host: str | None = None
@@ -57,6 +66,7 @@ class Options:
     check_unexpected: bool = True
     check_extra_connections: bool = True
     check_left_open: bool = True
+    check_streams: bool | None = None
 
     def but(self, settings: Mapping[str, object]) -> Options:
         """These options with some of them set, ``strict=False`` for all the checks.
@@ -71,12 +81,15 @@ class Options:
             raise TypeError(
                 f"there is no option {unknown[0]!r}; there are {', '.join(_CHECKED)}, strict"
             )
+        changes: dict[str, Any] = {}
         if "strict" in settings:
             strict = checked_flag("strict", settings.pop("strict"))
-            settings = {**dict.fromkeys(CHECKS, strict), **settings}
+            changes = dict.fromkeys(CHECKS, strict)
+            if strict:
+                changes["check_streams"] = Options.check_streams  # One script, one verdict.
         for name, value in settings.items():
-            settings[name] = _CHECKED[name](name, value)
-        return replace(self, **settings)  # type: ignore[arg-type]
+            changes[name] = _CHECKED[name](name, value)
+        return replace(self, **changes)
 
 
 def _checked_host(name: str, value: object) -> str | None:

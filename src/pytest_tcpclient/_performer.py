@@ -148,6 +148,7 @@ class Performer:
         assert self._stream is not None
         await self._stream.send(data)
         self._note(What.SENT, data)
+        self._conversation.give(len(data))
 
     async def finish(self) -> None:
         """Finish sending."""

@@ -190,6 +190,7 @@ def rules_for(runner: Runner, grace: float, factor: float) -> Rules:
             GeneratorExit,
         ),
         hint_in_line=runner is Runner.ASYNCIO,
+        check_streams=runner is Runner.ASYNCIO,
         grace=grace,
         factor=factor,
     )

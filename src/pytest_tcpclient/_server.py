@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import anyio
 from anyio.abc import SocketListener, SocketStream
 
+from ._asyncio_streams import StreamsWatcher
 from ._conversation import Conversation
 from ._engine import REST, Engine
 from ._errors import ScriptError
@@ -29,7 +30,7 @@ from ._failure import (
 )
 from ._framings import Checked
 from ._handle import Handle
-from ._host import Host
+from ._host import Host, current_asyncio_task
 from ._listening import listen
 from ._options import Options
 from ._pairing import Pairing
@@ -145,6 +146,7 @@ class TcpServer(Script):
         self._referee = referee
         self._settled = False
         self._listeners: list[SocketListener] = []
+        self._watcher: StreamsWatcher | None = None
         self._pairing: Pairing[Connection, _Unclaimed] = Pairing()
         self._accepted_count = 0
         self._overdue = -1
@@ -197,7 +199,7 @@ class TcpServer(Script):
         self._declared = self._add(connection, connection)
         unclaimed = self._pairing.expect(connection)
         if unclaimed is not None:
-            engine.attach(unclaimed.stream)
+            self._attach(connection, unclaimed.stream)
         else:
             connection._when_over.append(partial(self._withdraw, connection))
         return connection
@@ -220,8 +222,7 @@ class TcpServer(Script):
             return
         await self._play()
         if self.failure is not None:
-            self._settled = True
-            raise self._referee.settle(self.failure)
+            raise self._settle(self.failure)
 
     def _declare(self, step: Step) -> Handle[Any]:
         __tracebackhide__ = True
@@ -282,8 +283,14 @@ class TcpServer(Script):
         if not handle._over:
             if self.failure is None:
                 raise ScriptError(f"{handle._step.word}() on a server that is stopped")
-            self._settled = True
-            raise self._referee.settle(self.failure)
+            raise self._settle(self.failure)
+
+    def _settle(self, failure: Failure) -> BaseException:
+        """The error for a failure that the test is told of: what it does then is its affair."""
+        self._settled = True
+        for connection in self.connections:
+            connection._engine.drain()
+        return self._referee.settle(failure)
 
     async def _play(self) -> None:
         """Wait until the steps declared so far are done, or the server has failed."""
@@ -333,6 +340,9 @@ class TcpServer(Script):
 
     async def start(self) -> None:
         """Begin to accept connections. (Those made since it was bound are not lost.)"""
+        if self._options.check_streams and current_asyncio_task() is not None:
+            self._watcher = StreamsWatcher(self.port)
+            self._watcher.start()
         for raw_socket in self._sockets:
             listener = await SocketListener.from_socket(raw_socket)
             self._listeners.append(listener)
@@ -360,9 +370,13 @@ class TcpServer(Script):
             )
             connection = self._pairing.accept(unclaimed)
             if connection is not None:
-                connection._engine.attach(stream)
+                self._attach(connection, stream)
             else:
                 self._wake()
+
+    def _attach(self, connection: Connection, stream: SocketStream) -> None:
+        client = self._watcher.client_of(stream) if self._watcher is not None else None
+        connection._engine.attach(stream, client)
 
     def look_at(self, now: float) -> float:
         """Deal with a connection that nobody has claimed in time."""
@@ -476,6 +490,8 @@ class TcpServer(Script):
     async def close(self) -> None:
         """Let go of everything. Steps cannot be declared any more."""
         self.stopped = True
+        if self._watcher is not None:
+            self._watcher.stop()
         self._wake()
         with anyio.CancelScope(shield=True):
             await self.refuse()

@@ -70,6 +70,8 @@ class Supervisor:
             self._verdict = Verdict(self._rules)
             self._host = Host(self._crash)
             self._host.start()
+        if options.check_streams is None:
+            options = options.but({"check_streams": self._rules.check_streams})
         server = TcpServer(self._host, options, self._rules.factor, self)
         self.servers.append(server)
         await server.start()

@@ -27,6 +27,19 @@ async def reset_stream(stream: SocketStream) -> None:
     await close_stream(stream)
 
 
+def raise_if_broken(stream: SocketStream) -> None:
+    """Say that the connection is lost, where asyncio knows it and anyio does not say so.
+
+    asyncio writes in the background. When that fails its transport closes itself, and what was
+    to be sent is dropped without a word.
+
+    :raises BrokenResourceError: if it is lost.
+    """
+    transport = getattr(stream, "_transport", None)
+    if transport is not None and transport.is_closing():
+        raise anyio.BrokenResourceError
+
+
 async def close_stream(stream: SocketStream) -> None:
     """Close the socket, whatever state the connection is in, and even when cancelled."""
     with anyio.CancelScope(shield=True):

@@ -39,6 +39,8 @@ class Rules:
     :ivar error: makes the error for a failure, of its text.
     :ivar passing: exceptions that end a test by the wish of its author: skip, Ctrl-C.
     :ivar hint_in_line: whether the first line of a failure holds the hint, as in 0.7.
+    :ivar check_streams: whether the client's asyncio streams are checked, as in 0.7, where no
+        option says so.
     :ivar grace: seconds that the body may go on after a failure.
     :ivar factor: every timeout is multiplied by this.
     """
@@ -46,6 +48,7 @@ class Rules:
     error: Callable[[str, Failure], ScriptMismatch] = ScriptMismatch
     passing: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit, GeneratorExit)
     hint_in_line: bool = False
+    check_streams: bool = False
     grace: float = 0.5
     factor: float = 1.0
 

@@ -36,8 +36,8 @@ _FIXTURES = ("tcpserver", "tcpserver_factory")
 
 _MARKER = (
     "tcpserver(host, port, timeout, framing, newline, name, strict, check_pending, "
-    "check_unexpected, check_extra_connections, check_left_open): options of the test's servers, "
-    "as keyword arguments (pytest-tcpclient)."
+    "check_unexpected, check_extra_connections, check_left_open, check_streams): options of the "
+    "test's servers, as keyword arguments (pytest-tcpclient)."
 )
 
 _CHECKS_HELP = {
@@ -45,6 +45,8 @@ _CHECKS_HELP = {
     "check_unexpected": "Fail a test if the client sends bytes that no step expects",
     "check_extra_connections": "Fail a test if the client opens more connections than expected",
     "check_left_open": "Fail a test if the client leaves a connection open at its end",
+    "check_streams": "Fail a test if the client leaves asyncio streams unread or does not await "
+    "wait_closed()",
     "strict": "All of these checks at once",
 }
 
@@ -78,7 +80,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=0.5,
     )
     for name, text in _CHECKS_HELP.items():
-        parser.addini(f"tcpclient_{name}", f"{text} (default: true)", type="bool", default=None)
+        default = "under pytest-asyncio" if name == "check_streams" else "true"
+        parser.addini(
+            f"tcpclient_{name}", f"{text} (default: {default})", type="bool", default=None
+        )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -17,9 +17,13 @@ from .._failure import (
     LeftBytes,
     LeftOpen,
     NotADisconnect,
+    NotClosed,
     NotSilent,
+    NotWaited,
     Standing,
     TimedOut,
+    Unread,
+    WasReset,
 )
 from .._matchers import Mismatch
 from .._steps import Expect
@@ -31,6 +35,9 @@ _CHECKS = {
     LeftBytes: "check_unexpected",
     LeftOpen: "check_left_open",
     ExtraConnection: "check_extra_connections",
+    Unread: "check_streams",
+    NotClosed: "check_streams",
+    NotWaited: "check_streams",
 }
 
 
@@ -41,9 +48,12 @@ def render(failure: Failure, *, hint_in_line: bool = False, then: Sequence[str] 
     :param then: what the client raised afterwards, a line each.
     """
     sentence, hint_for_streams, hint = headline(failure)
-    first = [f"{sentence} {hint_for_streams}"] if hint_in_line and hint else [sentence]
-    if hint and not hint_in_line:
+    first = [sentence]
+    if hint_in_line and hint_for_streams:
+        first = [f"{sentence} {hint_for_streams}"]
+    elif hint:
         first.append(hint)
+    first += _circumstances(failure)
     sections = [
         first,
         listing(failure),
@@ -76,6 +86,20 @@ def standing(where: Standing) -> str:
     received = f", with {quoted(where.received)} received" if where.received else ""
     step = where.step
     return f"The server {where.server} was at {call(step)} ({place(step.place)}){received}."
+
+
+def _circumstances(failure: Failure) -> list[str]:
+    """What else is known of the end of the connection."""
+    match failure.problem:
+        case WasReset(unread) | Ended(unread=unread) if unread:
+            size = f"{unread:,} {'byte' if unread == 1 else 'bytes'}"
+            closed = "The client closed without reading everything, or aborted"
+            return [f"{closed}: it had been sent {size}."]
+        case NotClosed(collected):
+            if collected:
+                return ["The writer was closed by the garbage collector, not by the client."]
+            return ["The client has finished sending only, with `write_eof()`."]
+    return []
 
 
 def _bytes(failure: Failure) -> list[str]:

@@ -12,11 +12,16 @@ SHORTENED = 80
 BEFORE, AFTER = 24, 40
 
 
-def quoted(data: bytes) -> str:
-    """Data as a literal, in full or shortened with its size."""
-    if len(data) <= IN_FULL:
+def quoted(data: bytes, size: int | None = None) -> str:
+    """Data as a literal, in full or shortened with its size.
+
+    :param size: if the data are only the beginning of so much.
+    """
+    if size is None:
+        size = len(data)
+    if size <= IN_FULL and size == len(data):
         return repr(data)
-    return f"{data[:SHORTENED]!r}... ({len(data):,} bytes)"
+    return f"{data[:SHORTENED]!r}... ({size:,} bytes)"
 
 
 def comparison(expected: bytes, received: bytes) -> list[str]:

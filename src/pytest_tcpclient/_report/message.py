@@ -16,11 +16,14 @@ from .._failure import (
     NobodyThere,
     NoConnect,
     NotADisconnect,
+    NotClosed,
     NotSent,
     NotSilent,
+    NotWaited,
     Raised,
     SendStalled,
     TimedOut,
+    Unread,
     WasReset,
 )
 from .._matchers import Difference, Exactly, Frame, Malformed, NamedMatcher, Oversized
@@ -47,6 +50,15 @@ def headline(failure: Failure) -> Headline:
     match failure.problem:
         case TimedOut() as problem:
             return _timed_out(step, problem)
+        case NotClosed():
+            return _timed_out(step, TimedOut(b""))
+        case NotWaited():
+            return Headline("Timed out waiting for client to call `await writer.wait_closed()`.")
+        case Unread(data, size):
+            return Headline(
+                "There is data sent by server that was not read by client: "
+                f"unread_bytes={quoted(data, size)}."
+            )
         case Differs(difference):
             assert isinstance(step, Expect)
             return Headline(_differs(step.matcher, difference))
@@ -60,11 +72,11 @@ def headline(failure: Failure) -> Headline:
             )
         case NotSilent(received):
             return Headline(f"Expected silence, but client sent {quoted(received)}.")
-        case WasReset():
+        case WasReset(unread):
             return Headline(
                 "Connection was reset.",
                 "Did client close writer prematurely?",
-                "Did the client close its stream before it had read everything?",
+                "" if unread else "Did the client close its stream before it had read everything?",
             )
         case SendStalled(accepted, total):
             return Headline(
