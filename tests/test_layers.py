@@ -38,9 +38,11 @@ LOWER = {
     "_report.data",
     "_report.message",
     "_report.script",
+    "_report.tls",
     "_rule",
     "_script",
     "_steps",
+    "_tls_setting",
     "_traceback",
     "_transcript",
 }
@@ -48,6 +50,7 @@ LOWER = {
 #: The modules between the two lines: anyio, but no pytest.
 MIDDLE = {
     "_asyncio_streams",
+    "_certificates",
     "_engine",
     "_factory",
     "_host",
@@ -56,6 +59,7 @@ MIDDLE = {
     "_run",
     "_server",
     "_supervisor",
+    "_tls",
     "_transport",
     "_verdict",
     "framing",

@@ -26,14 +26,18 @@ from typing import Any
 
 from ._errors import ScriptError
 from ._failure import (
+    CutOff,
     Differs,
     Ended,
     ExtraConnection,
     Failure,
+    HandshakeFailed,
+    HandshakePassed,
     LeftBytes,
     LeftOpen,
     NotADisconnect,
     NotClosed,
+    NotEncrypted,
     NotSent,
     NotSilent,
     NotWaited,
@@ -43,6 +47,7 @@ from ._failure import (
     SendStalled,
     Standing,
     TimedOut,
+    TlsFailed,
     Unread,
     WasReset,
 )
@@ -64,6 +69,7 @@ from ._steps import (
     Run,
     Send,
     Skipped,
+    StartTls,
     Step,
     Undecided,
 )
@@ -142,6 +148,13 @@ class Conversation:
         self.connected = False
         self.eof = False
         self.reset = False
+        #: Whether the connection is encrypted, or will be when its script has got there.
+        self.encrypted = False
+        #: Whether the current step is a TLS handshake that has begun.
+        self.handshaking = False
+        self._handshake: HandshakeFailed | None = None
+        self._shaken = False
+        self._cut = False
         self._server = server
         self._patience = patience
         self._stages = 0
@@ -221,6 +234,10 @@ class Conversation:
             if self._disconnected:
                 raise ScriptError(f"{step.word}() cannot follow disconnect() on one connection")
             self._disconnected = isinstance(step, Disconnect)
+        if isinstance(step, StartTls):
+            if self.encrypted:
+                raise ScriptError("start_tls() on a connection that is encrypted already")
+            self.encrypted = True
         if self._absent:
             handle._skip()
             return False
@@ -255,13 +272,37 @@ class Conversation:
             self._buffer = bytearray(self._buffer)
         self._buffer += data
 
-    def receive_eof(self) -> None:
-        """The client has finished sending."""
+    def receive_eof(self, *, cut: bool = False) -> None:
+        """The client has finished sending.
+
+        :param cut: it has not told TLS so: perhaps that was not all.
+        """
         self.eof = True
+        self._cut = cut
 
     def receive_reset(self) -> None:
         """The client has aborted the connection."""
         self.reset = True
+
+    def begin_handshake(self) -> None:
+        """The TLS handshake is to be done. It has a limit of its own."""
+        self.handshaking = True
+        self._begin_stage()
+
+    def end_handshake(self) -> None:
+        """The TLS handshake is done."""
+        self._shaken = True
+
+    def receive_tls_error(self, reason: str, detail: str = "", received: bytes = b"") -> None:
+        """TLS has failed. Nothing can be received any more.
+
+        See :class:`HandshakeFailed` for what the parameters are.
+        """
+        self.eof = True
+        if self.handshaking:
+            self._handshake = HandshakeFailed(reason, detail, received)
+        else:
+            self._fail(TlsFailed(reason))
 
     def receive_streams(self, streams: Streams | None) -> None:
         """So much can be seen of the client itself, now that the connection has ended."""
@@ -308,6 +349,9 @@ class Conversation:
         if self._closing:
             self._closing, self._closed = False, True  # There is nobody left to tell.
             return
+        if self.handshaking:
+            self.reset = True
+            return
         step = self.current
         if overtaken and not self._accepted:
             self.perform()
@@ -321,7 +365,10 @@ class Conversation:
     def time_out(self) -> None:
         """The present stage has lasted longer than its ``limit``."""
         step = self.current
-        if self._wrong or self._difference is not None:
+        if self.handshaking:
+            fails = isinstance(step, ExpectConnect | StartTls) and step.fails
+            self._fail(HandshakePassed(True) if fails else HandshakeFailed("timed out"))
+        elif self._wrong or self._difference is not None:
             self._wrong = True  # If a background rule was still waiting for more of it.
             self.conclude()
         elif isinstance(step, Limited) and step.optional:
@@ -377,7 +424,7 @@ class Conversation:
             if isinstance(step, Expect):
                 if not (self._buffer or self.eof or self.reset) or not self._judge_data(step):
                     return RECEIVE
-            elif isinstance(step, ACTIONS) and not self._closed:
+            elif isinstance(step, ACTIONS) and not (self._closed or self.handshaking):
                 return step
             elif isinstance(step, Undecided):
                 self._decide(pending[0], step)
@@ -421,12 +468,15 @@ class Conversation:
         An action is judged only when it cannot be performed: both sides have closed.
         """
         ended = self.eof or self.reset
-        if isinstance(step, ExpectConnect):
+        if self.handshaking:
+            assert isinstance(step, ExpectConnect | StartTls)
+            came_true = self._judge_handshake(step)
+        elif isinstance(step, ExpectConnect):
             came_true = self.connected
         elif isinstance(step, Send):
             came_true = False
             self._fail(self._not_sent(step))
-        elif isinstance(step, Run):
+        elif isinstance(step, Run | StartTls):
             came_true = False
             self._fail(NotSent(None))
         elif isinstance(step, Disconnect):
@@ -448,13 +498,33 @@ class Conversation:
                     self._wrong = False
                     self._skip()
                     return True
-                came_true = self._ended and not self._wrong and self._judge_end()
+                came_true = self._ended and not self._wrong and self._judge_end(step)
         if self._wrong or self.failure:
             return True
         if came_true:
-            self._closing = isinstance(step, ExpectDisconnect)
+            self._closing = isinstance(step, ExpectDisconnect) or (
+                isinstance(step, ExpectConnect | StartTls) and step.fails
+            )
             self._advance(None)
         return came_true
+
+    def _judge_handshake(self, step: ExpectConnect | StartTls) -> bool:
+        """Judge what has become of the TLS handshake. Return whether that is what should."""
+        problem = self._handshake
+        if problem is None and not self._shaken:
+            if not (self.eof or self.reset):
+                return False
+            problem = HandshakeFailed("reset" if self.reset else "closed")
+        self.handshaking = False
+        self.connected = True
+        if problem is None:
+            if step.fails:
+                self._fail(HandshakePassed())
+        elif isinstance(step, StartTls) and problem.reason == "plain text":
+            self._fail(NotEncrypted(problem.received))
+        elif not step.fails:
+            self._fail(problem)
+        return True
 
     def _judge_data(self, step: Expect) -> bool:
         try:
@@ -572,9 +642,11 @@ class Conversation:
             )
         )
 
-    def _judge_end(self) -> bool:
+    def _judge_end(self, step: ExpectDisconnect) -> bool:
         """Judge how the client disconnected. Return whether that was right."""
-        problem = self._unread() or (self._was_reset() if self.reset else None)
+        problem: Problem | None = self._unread() or (self._was_reset() if self.reset else None)
+        if problem is None and self._cut and step.clean:
+            problem = CutOff()
         if problem is not None:
             self._fail(problem)
             return False

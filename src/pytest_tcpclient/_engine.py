@@ -10,18 +10,22 @@ the first one waits for the client, and for those that may take their time.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from anyio import EndOfStream
 from anyio.abc import SocketStream
 
 from ._asyncio_streams import ClientStreams
+from ._certificates import server_context
 from ._conversation import CONCLUDE, DONE, IDLE, RECEIVE, Conversation, Signal
 from ._failure import Failure
 from ._host import Host
 from ._performer import GONE, Performer
 from ._rule import Rule
-from ._steps import Action, Send
+from ._steps import Action, Send, StartTls
+from ._tls import CutOff, TlsError, TlsStream
 from ._transcript import Transcript, What
 from ._transport import close_stream, raise_if_broken, reset_stream
 
@@ -51,6 +55,8 @@ class Engine:
         self._add = transcript.add
         self._on_failure = on_failure
         self._stream: SocketStream | None = None
+        #: The same, if it is encrypted.
+        self.tls: TlsStream | None = None
         self._client: ClientStreams | None = None
         #: Whether the client was gone when the server began to send.
         self._late = False
@@ -76,7 +82,11 @@ class Engine:
         """
         self._stream = stream
         self._note(What.CONNECTED)
-        self.conversation.connect()
+        if isinstance(stream, TlsStream):
+            self.tls = stream
+            self.conversation.begin_handshake()
+        else:
+            self.conversation.connect()
         self.go_on()
         # Not before: what is sent at once is not late, however soon the client closes.
         self._client = client
@@ -183,8 +193,15 @@ class Engine:
         clock, note, number = self._time, self._add, self._number
         action: Action | Signal = RECEIVE
         try:
-            while action is RECEIVE or not (conversation.failure or conversation.full):
+            if conversation.handshaking:
+                await self._shake_hands()
+            while self._stream is stream and (
+                action is RECEIVE or not (conversation.failure or conversation.full)
+            ):
                 data = await receive(largest)
+                if self._stream is not stream:
+                    self._hand_over(data)
+                    break
                 self.received += len(data)
                 now = clock()
                 self._latest = now - host.lost
@@ -202,11 +219,13 @@ class Engine:
                     action = await self._act(stream, action, alone=False)
                 if action is CONCLUDE:
                     self._wait(action)
-            while self._draining:
+            while self._draining and self._stream is stream:
                 await receive(largest)
-        except EndOfStream:
+        except EndOfStream as end:
             self._note(What.CLIENT_EOF)
-            conversation.receive_eof()
+            conversation.receive_eof(cut=isinstance(end, CutOff))
+        except TlsError as error:
+            self._fail_tls(error)
         except GONE:
             if not self._abandoned:
                 self._note(What.CLIENT_RESET)
@@ -217,6 +236,37 @@ class Engine:
         if not self._abandoned:
             self.received += 1  # The end is progress too.
             self.go_on()
+
+    async def _shake_hands(self) -> None:
+        """Do the TLS handshake, before anything else is received."""
+        assert self.tls is not None
+        await self.tls.handshake()
+        self.conversation.end_handshake()
+        self.go_on()
+
+    def _fail_tls(self, error: TlsError) -> None:
+        """Tell the conversation that TLS has failed."""
+        if error.received:
+            self._note(RECEIVED, error.received)
+        self.conversation.receive_tls_error(error.reason, error.detail, error.received)
+
+    def _hand_over(self, data: bytes) -> None:
+        """Leave to TLS what the client has sent since it was told to begin with it."""
+        if self.tls is not None and not self._abandoned:
+            self.tls.feed(data)
+
+    async def _start_tls(self, stream: SocketStream, action: StartTls) -> SocketStream:
+        """Put TLS on top of the stream. Whoever receives next does the handshake.
+
+        What has arrived since the last step is a part of it; or is not, which is an error.
+        """
+        conversation = self.conversation
+        self._stream = self.tls = tls = TlsStream(stream, server_context(action.tls))
+        conversation.begin_handshake()
+        tls.feed(conversation.take(sys.maxsize))
+        with suppress(TlsError):  # It is raised once more where it is expected.
+            await tls.advance()
+        return tls
 
     async def _act_alone(self, action: Action) -> None:
         """Act in a task of its own, and see to it that the client is listened to meanwhile."""
@@ -242,6 +292,10 @@ class Engine:
                         self._note(SENT, action.data)
                         if self._client is not None:
                             raise_if_broken(stream)
+                    elif isinstance(action, StartTls):
+                        stream = await self._start_tls(stream, action)
+                        action = self._next()
+                        continue
                     elif alone:
                         received = await self._performer.perform(stream, action)
                     else:

@@ -62,10 +62,12 @@ class Performer:
             await self.finish()
         elif isinstance(action, Run):
             return await self._run(action)
-        elif action.segments:
-            await self._send_segments(stream, action)
         else:
-            await self._send(stream, action.data)
+            assert isinstance(action, Send)  # TLS is started by the engine.
+            if action.segments:
+                await self._send_segments(stream, action)
+            else:
+                await self._send(stream, action.data)
         return None
 
     def stop(self) -> None:

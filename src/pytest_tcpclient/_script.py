@@ -31,9 +31,11 @@ from ._steps import (
     Place,
     Run,
     Send,
+    StartTls,
     Step,
     Undecided,
 )
+from ._tls_setting import TLS, SSLContext, checked_tls
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -344,17 +346,21 @@ class Script(ABC):
         )
 
     def expect_disconnect(
-        self, timeout: float | None = None, *, optional: bool = False
+        self, timeout: float | None = None, *, clean: bool = True, optional: bool = False
     ) -> Handle[None]:
         """Expect that the client closes the connection, and sends nothing before that.
 
+        An encrypted connection is closed with a close_notify of TLS.
+
         :param timeout: seconds, zero or more.
+        :param clean: ``False`` if an encrypted connection may be closed without one.
         """
         __tracebackhide__ = True
         limit, options = self._timing(timeout, optional)
-        return self._declare(
-            ExpectDisconnect("expect_disconnect", place_of_caller(), (), options, limit, optional)
-        )
+        if not checked_flag("clean", clean):
+            options["clean"] = False
+        declaration = ("expect_disconnect", place_of_caller(), (), options, limit, optional)
+        return self._declare(ExpectDisconnect(*declaration, clean=clean))
 
     # What the server does
 
@@ -442,6 +448,34 @@ class Script(ABC):
         """
         __tracebackhide__ = True
         return self._declare(Disconnect("disconnect", place_of_caller()))
+
+    def start_tls(
+        self,
+        tls: bool | TLS | SSLContext = True,
+        timeout: float | None = None,
+        *,
+        handshake_fails: bool = False,
+    ) -> Handle[None]:
+        """Go on encrypted: from here on the client and the server speak TLS.
+
+        The next thing that the client sends has to be its part of the TLS handshake. Plain text
+        that comes before it fails the test, however early it was sent: a server that took it for
+        a part of the encrypted session could be given commands by anybody.
+
+        :param tls: ``True``, a :class:`TLS`, or an ``ssl.SSLContext`` of a server.
+        :param timeout: seconds, zero or more, for the handshake.
+        :param handshake_fails: ``True`` if the client must refuse: because of the certificate,
+            for instance. The connection is closed then.
+        """
+        __tracebackhide__ = True
+        checked = checked_tls("tls", tls)
+        if checked is None:
+            raise TypeError("tls must be True, a TLS(...) or an ssl.SSLContext")
+        limit, options = self._timing(timeout, False)
+        if checked_flag("handshake_fails", handshake_fails):
+            options["handshake_fails"] = True
+        declaration = ("start_tls", place_of_caller(), () if tls is True else (tls,), options)
+        return self._declare(StartTls(*declaration, limit, tls=checked, fails=handshake_fails))
 
     # The ways out
 

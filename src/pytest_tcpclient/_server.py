@@ -6,6 +6,7 @@ that the test calls: ``join()``, a handle, or the end of the test.
 
 from __future__ import annotations
 
+import ssl
 import traceback
 from abc import abstractmethod
 from functools import partial
@@ -14,7 +15,9 @@ from typing import Any, NamedTuple, Protocol
 import anyio
 from anyio.abc import SocketListener, SocketStream
 
+from . import _certificates
 from ._asyncio_streams import StreamsWatcher
+from ._checked import checked_flag
 from ._conversation import Conversation
 from ._engine import REST, Engine
 from ._errors import ScriptError
@@ -36,7 +39,9 @@ from ._options import Options
 from ._pairing import Pairing
 from ._rule import Rule
 from ._script import Script, place_of_caller
-from ._steps import ExpectConnect, ExpectDisconnect, ExpectEnd, Place, Step
+from ._steps import ExpectConnect, ExpectDisconnect, ExpectEnd, Place, StartTls, Step
+from ._tls import TlsStream
+from ._tls_setting import TLS
 from ._transcript import Transcript
 from ._transport import reset_stream
 
@@ -70,6 +75,14 @@ class Connection(Script, Handle["Connection"]):
         self.number = engine.conversation.number
         self._server = server
         self._engine = engine
+
+    @property
+    def ssl_object(self) -> ssl.SSLObject | None:
+        """What the ``ssl`` module knows of an encrypted connection, ``None`` of another one.
+
+        It has ``version()``, ``selected_alpn_protocol()``, ``getpeercert()``, and more.
+        """
+        return self._engine.tls.ssl_object if self._engine.tls is not None else None
 
     def __repr__(self) -> str:
         return f"<Connection {self.number} of {self._server!r}>"
@@ -129,6 +142,8 @@ class TcpServer(Script):
     """
 
     def __init__(self, host: Host, options: Options, factor: float, referee: Referee) -> None:
+        tls = options.tls
+        self._context = None if tls is None else _certificates.server_context(tls)
         self._sockets = listen(options.host, options.port)
         self.host: str
         self.port: int
@@ -168,10 +183,53 @@ class TcpServer(Script):
         """Host and port, as the ``connect`` functions of most libraries take them."""
         return self.host, self.port
 
+    def url(self, scheme: str) -> str:
+        """The address as a URL: ``url("https")`` is ``"https://127.0.0.1:5000"``."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}"
+
+    # TLS
+
+    def client_ssl_context(self, *, client_cert: bool = True) -> ssl.SSLContext:
+        """A context for the client, which trusts the throw-away certificates of the servers.
+
+        :param client_cert: whether it has a certificate of the client, too, which it shows if
+            it is asked to.
+        :raises ScriptError: if the server has an ``ssl.SSLContext`` of the test's own.
+        """
+        __tracebackhide__ = True
+        if self._context is not None and not isinstance(self._options.tls, TLS):
+            raise ScriptError(
+                "client_ssl_context() of a server with an ssl.SSLContext of your own: only you "
+                "know what its client needs"
+            )
+        return _certificates.client_context(client_cert=checked_flag("client_cert", client_cert))
+
+    @property
+    def ca_file(self) -> str:
+        """The path of a PEM file: the authority of the throw-away certificates."""
+        return _certificates.ca_file()
+
+    @property
+    def client_cert_file(self) -> str:
+        """The path of a PEM file: a certificate for a client, of the same authority."""
+        return _certificates.client_cert_file()
+
+    @property
+    def client_key_file(self) -> str:
+        """The path of a PEM file: the key of that certificate."""
+        return _certificates.client_key_file()
+
     # The script
 
-    def expect_connect(self, timeout: float | None = None, *, optional: bool = False) -> Connection:
-        """Expect that the client connects.
+    def expect_connect(
+        self,
+        timeout: float | None = None,
+        *,
+        optional: bool = False,
+        handshake_fails: bool = False,
+    ) -> Connection:
+        """Expect that the client connects. If the server speaks TLS, the handshake is a part.
 
         The n-th connection that is accepted belongs to the n-th ``expect_connect()``. The
         client may connect before the declaration.
@@ -179,17 +237,25 @@ class TcpServer(Script):
         :param timeout: seconds, zero or more.
         :param optional: the client need not connect: if it has not when the timeout has
             passed, the steps that are about this connection are skipped.
+        :param handshake_fails: ``True`` if the TLS handshake must fail: because the client
+            refuses the certificate, for instance. The connection is closed then.
         :return: the connection, for steps that are about this one.
         """
         __tracebackhide__ = True
         self._check_running("expect_connect")
         limit, options = self._timing(timeout, optional)
-        step = ExpectConnect("expect_connect", place_of_caller(), (), options, limit, optional)
+        if checked_flag("handshake_fails", handshake_fails):
+            if self._context is None:
+                raise ScriptError("handshake_fails=True for a server without the option tls")
+            options["handshake_fails"] = True
+        declaration = ("expect_connect", place_of_caller(), (), options, limit, optional)
+        step = ExpectConnect(*declaration, fails=handshake_fails)
         conversation = Conversation(
             len(self.connections) + 1,
             self.name,
             self._limit(None) if self._options.check_unexpected else None,
         )
+        conversation.encrypted = self._context is not None
         engine = Engine(conversation, self._task_host, self.transcript, self._fail)
         connection = Connection(self, engine, step, self._declared)
         self.connections.append(connection)
@@ -242,6 +308,8 @@ class TcpServer(Script):
         """Take a step into the script of one connection, and play on."""
         __tracebackhide__ = True
         self._check_running(handle._step.word)
+        if isinstance(handle._step, StartTls):
+            _certificates.server_context(handle._step.tls)  # Now, if that cannot be.
         if self.failure is None:  # Otherwise its script is over.
             engine = connection._engine
             is_next = engine.conversation.add(handle)
@@ -361,6 +429,8 @@ class TcpServer(Script):
                 self._fail(self._failure(problem))
                 return
             self._accepted_count += 1
+            if self._context is not None:
+                stream = TlsStream(stream, self._context)
             if self.failure is not None:
                 # It would never be served. A client that reconnects for ever learns it, too.
                 await reset_stream(stream)
@@ -373,6 +443,9 @@ class TcpServer(Script):
                 self._attach(connection, stream)
             else:
                 self._wake()
+                if isinstance(stream, TlsStream):
+                    # The client waits for that before its test goes on to declare anything.
+                    self._task_host.start_soon(stream.shake_hands_early)
 
     def _attach(self, connection: Connection, stream: SocketStream) -> None:
         client = self._watcher.client_of(stream) if self._watcher is not None else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._matchers import NamedMatcher
+    from ._tls_setting import TLS, SSLContext
 
 
 #: How much is given to the event loop at once: what it accepts of that is progress.
@@ -50,7 +51,9 @@ class Limited(Step):
 
 @dataclass(frozen=True, slots=True)
 class ExpectConnect(Limited):
-    """The client connects."""
+    """The client connects, and the TLS handshake is done, or ``fails`` as it should."""
+
+    fails: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +65,12 @@ class Expect(Limited):
 
 @dataclass(frozen=True, slots=True)
 class ExpectDisconnect(Limited):
-    """The client closes the connection, and sends nothing more before that."""
+    """The client closes the connection, and sends nothing more before that.
+
+    If it need not be ``clean``, it may be cut off, too.
+    """
+
+    clean: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,14 @@ class Disconnect(Step):
     """The server finishes sending. It goes on receiving until the client closes."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartTls(Limited):
+    """The connection goes on encrypted, once the handshake is done; or that ``fails``."""
+
+    tls: TLS | SSLContext
+    fails: bool = False
+
+
 #: What a step has of its declaration, in the order in which a step takes it.
 Declaration = tuple[str, Place, tuple[object, ...], Mapping[str, object], float, bool]
 
@@ -130,7 +146,7 @@ class Skipped:
     step: Step
 
 
-Action = Send | Run | Disconnect
+Action = Send | Run | Disconnect | StartTls
 
 #: The same for ``isinstance()``, which takes a tuple faster than a union.
-ACTIONS = (Send, Run, Disconnect)
+ACTIONS = (Send, Run, Disconnect, StartTls)

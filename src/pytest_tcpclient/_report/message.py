@@ -7,22 +7,27 @@ from typing import NamedTuple
 
 from .._contents import ANY, Predicate
 from .._failure import (
+    CutOff,
     Differs,
     Ended,
     ExtraConnection,
     Failure,
+    HandshakeFailed,
+    HandshakePassed,
     LeftBytes,
     LeftOpen,
     NobodyThere,
     NoConnect,
     NotADisconnect,
     NotClosed,
+    NotEncrypted,
     NotSent,
     NotSilent,
     NotWaited,
     Raised,
     SendStalled,
     TimedOut,
+    TlsFailed,
     Unread,
     WasReset,
 )
@@ -30,6 +35,7 @@ from .._matchers import Difference, Exactly, Frame, Malformed, NamedMatcher, Ove
 from .._steps import Expect, ExpectConnect, ExpectDisconnect, Run, Send, Step
 from .data import quoted
 from .script import argument, call
+from .tls import handshake_failed, hint_for
 
 
 class Headline(NamedTuple):
@@ -78,6 +84,23 @@ def headline(failure: Failure) -> Headline:
                 "Did client close writer prematurely?",
                 "" if unread else "Did the client close its stream before it had read everything?",
             )
+        case CutOff():
+            return Headline(
+                "Client closed the connection without a close_notify of TLS.",
+                hint="If it need not send one: expect_disconnect(clean=False).",
+            )
+        case HandshakeFailed() as failed:
+            return Headline(handshake_failed(failed), hint=hint_for(failed))
+        case HandshakePassed(timed_out):
+            how = "client neither went on nor refused" if timed_out else "it succeeded"
+            return Headline(f"Expected the TLS handshake to fail, but {how}.")
+        case NotEncrypted(received):
+            return Headline(
+                f"Client sent {quoted(received)} before the TLS handshake.",
+                hint="A client must send nothing between its request for TLS and the handshake.",
+            )
+        case TlsFailed(reason):
+            return Headline(f"TLS failed after the handshake: {reason}.")
         case SendStalled(accepted, total):
             return Headline(
                 f"Timed out sending to the client: {accepted:,} of {total:,} bytes were accepted."
