@@ -11,7 +11,7 @@ import pytest
 from pytest_tcpclient._options import CHECKS, Options
 
 NAMES = (
-    "host, port, timeout, framing, newline, name, check_pending, check_unexpected, "
+    "host, port, tls, timeout, framing, newline, name, check_pending, check_unexpected, "
     "check_extra_connections, check_left_open, check_streams, strict"
 )
 

@@ -92,7 +92,7 @@ def headline(failure: Failure) -> Headline:
         case HandshakeFailed() as failed:
             return Headline(handshake_failed(failed), hint=hint_for(failed))
         case HandshakePassed(timed_out):
-            how = "client neither went on nor refused" if timed_out else "it succeeded"
+            how = "the client neither went on nor refused" if timed_out else "it succeeded"
             return Headline(f"Expected the TLS handshake to fail, but {how}.")
         case NotEncrypted(received):
             return Headline(

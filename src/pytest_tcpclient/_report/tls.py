@@ -46,8 +46,5 @@ def handshake_failed(problem: HandshakeFailed) -> str:
 def hint_for(problem: HandshakeFailed) -> str:
     """What may be behind it."""
     if problem.reason in _SILENT:
-        return (
-            "Perhaps it refused the certificate: clients of asyncio, anyio and trio do not tell "
-            "the server why."
-        )
+        return "Perhaps it refused the certificate: not every client tells the server why."
     return ""
