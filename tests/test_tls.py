@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import sys
+import threading
 
 import anyio
 import pytest
+from anyio import to_thread
+from anyio.abc import SocketStream
 from clients import connect, failure_of, receive_all, reset
 from runs import EVERY_RUNNER, RUNNERS, run
 from tls_clients import CLIENTS, AnyioClient, BlockingClient, reckless, start_tls
 
-from pytest_tcpclient import TLS, ScriptError, ScriptMismatch
+from pytest_tcpclient import TLS, ScriptError, ScriptMismatch, _certificates
+from pytest_tcpclient._tls import TlsStream
 from pytest_tcpclient._transcript import What
 
 pytest.importorskip("trustme")
-
-from pytest_tcpclient import _certificates
 
 with_anyio = pytest.mark.anyio
 with_tls = pytest.mark.tcpserver(tls=True)
@@ -260,6 +263,46 @@ async def test_nonsense_after_the_handshake(tcpserver):
     line = await failure_of(tcpserver)
     assert line.startswith("TLS failed after the handshake: ")
     await client.cut()
+
+
+@with_anyio
+async def test_what_has_arrived_before_the_end_is_not_lost():
+    """OpenSSL would drop what is not decrypted yet when the server finishes."""
+    data = b"x" * 20_000  # Two records.
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    sent = threading.Event()
+
+    def talk() -> None:
+        context = _certificates.client_context(client_cert=False)
+        with context.wrap_socket(there, server_hostname="localhost") as client:
+            client.sendall(data)
+            sent.set()
+            assert client.recv(1) == b""
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(to_thread.run_sync, talk)
+        raw_stream = await SocketStream.from_socket(here)
+        async with TlsStream(raw_stream, _certificates.server_context(TLS())) as stream:
+            await stream.handshake()
+            await to_thread.run_sync(sent.wait)
+            received = await stream.receive()
+            await stream.send_eof()
+            with pytest.raises(anyio.BrokenResourceError):
+                await stream.send(b"x")
+            received += await stream.receive()
+            assert received == data
+
+
+@with_anyio
+@pytest.mark.tcpserver(strict=False)
+async def test_what_comes_when_the_connection_was_let_go_is_dropped(tcpserver):
+    """It had been received already when the server closed it."""
+    connection = tcpserver.expect_connect()
+    async with await connect(tcpserver):
+        await connection.wait()
+        await tcpserver.reset()
+        connection._engine._hand_over(b"x")
 
 
 # Handshakes that fail

@@ -11,7 +11,6 @@ of the connection is anyio's, as of any other stream.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -67,11 +66,6 @@ class TlsStream(SocketStream):
         self._finished = False
         self._failed: tuple[str, str, bytes] | None = None
         self._decrypted: list[bytes] = []
-
-    @property
-    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
-        """Those of the connection itself."""
-        return self._stream.extra_attributes
 
     @property
     def _raw_socket(self) -> Any:
