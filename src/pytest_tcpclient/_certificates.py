@@ -46,8 +46,8 @@ def server_context(tls: TLS | SSLContext) -> SSLContext:
 
 def client_context(*, client_cert: bool) -> ssl.SSLContext:
     """What a client needs to trust the servers, and to be trusted."""
-    context = ssl.create_default_context()
-    authority().configure_trust(context)
+    # It trusts nobody else, which saves the time to load all the others.
+    context = ssl.create_default_context(cadata=authority().cert_pem.bytes().decode())
     if client_cert:
         _certificate_of_client().configure_cert(context)
     return context

@@ -60,7 +60,7 @@ class TlsStream(SocketStream):
         self._outgoing = ssl.MemoryBIO()
         self.ssl_object: ssl.SSLObject = context.wrap_bio(self._incoming, self._outgoing, True)
         self._handshaking = anyio.Lock()
-        self._sending = anyio.Lock()
+        self._sending = anyio.Lock(fast_acquire=True)
         self._begun = False
         self._ready = False
         self._finished = False
