@@ -11,9 +11,11 @@ the first one waits for the client, and for those that may take their time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
+import anyio
 from anyio import EndOfStream
-from anyio.abc import SocketStream
+from anyio.abc import SocketAttribute, SocketStream
 
 from ._asyncio_streams import ClientStreams
 from ._conversation import CONCLUDE, DONE, IDLE, RECEIVE, Conversation, Signal
@@ -23,7 +25,7 @@ from ._performer import GONE, Performer
 from ._rule import Rule
 from ._steps import Action, Send
 from ._transcript import Transcript, What
-from ._transport import close_stream, raise_if_broken, reset_stream
+from ._transport import close_stream, pause_reading, raise_if_broken, reset_stream
 
 #: Seconds for which the rest of a wrong answer is received, for the report.
 REST = 0.004
@@ -51,6 +53,8 @@ class Engine:
         self._add = transcript.add
         self._on_failure = on_failure
         self._stream: SocketStream | None = None
+        #: Where the client is, as soon as it has connected.
+        self.client_address: tuple[str, int] | None = None
         self._client: ClientStreams | None = None
         #: Whether the client was gone when the server began to send.
         self._late = False
@@ -67,6 +71,8 @@ class Engine:
         self._reported = False
         self._abandoned = False
         self._draining = False
+        self._deaf = False
+        self._receiving: anyio.CancelScope | None = None
         self._performer = Performer(conversation, host, self._note, self.listen)
 
     def attach(self, stream: SocketStream, client: ClientStreams | None = None) -> None:
@@ -75,6 +81,9 @@ class Engine:
         :param client: what can be seen of it, besides what it sends.
         """
         self._stream = stream
+        with suppress(OSError, LookupError):  # It was reset, and has no addresses any more.
+            address = stream.extra(SocketAttribute.remote_address)
+            self.client_address = str(address[0]), int(address[1])
         self._note(What.CONNECTED)
         self.conversation.connect()
         self.go_on()
@@ -135,7 +144,8 @@ class Engine:
         stream, self._stream = self._stream, None
         if stream is None:
             return False
-        if self.conversation.eof or self.conversation.reset:
+        conversation = self.conversation
+        if conversation.eof or conversation.reset or conversation.aborted:
             await close_stream(stream)
             return False
         self._note(What.SERVER_RESET)
@@ -160,7 +170,17 @@ class Engine:
         if signal is CONCLUDE and not self.concluding:
             self.concluding = True
             self._host.start_soon(self._conclude)
+        if self.conversation.deaf != self._deaf:
+            self._turn_deaf()
         self.listen()
+
+    def _turn_deaf(self) -> None:
+        """Receive nothing for a while; or hear again."""
+        self._deaf = not self._deaf
+        if self._deaf and self._stream is not None:
+            pause_reading(self._stream)
+        if self._deaf and self._receiving is not None:
+            self._receiving.cancel()
 
     def listen(self) -> None:
         """Receive what the client sends, unless that is done, or is of no use."""
@@ -169,11 +189,24 @@ class Engine:
             self._stream is not None
             and not self._reading
             and not self._abandoned
-            and not (conversation.eof or conversation.reset)
+            and not (conversation.eof or conversation.reset or conversation.aborted)
             and (self._draining or not (conversation.full or conversation.failure))
         ):
             self._reading = True
-            self._host.start_soon(self._read, self._stream)
+            self._host.start_soon(self._listen, self._stream)
+
+    async def _listen(self, stream: SocketStream) -> None:
+        """Receive until that is done, or until the script wants nothing to be received."""
+        try:
+            with anyio.CancelScope() as self._receiving:
+                await self._read(stream)
+        finally:
+            self._receiving = None
+            self._reading = False
+            self._performer.notice()
+        if not self._abandoned:
+            self.received += 1  # The end is progress too.
+            self.go_on()
 
     async def _read(self, stream: SocketStream) -> None:
         conversation = self.conversation
@@ -205,18 +238,13 @@ class Engine:
             while self._draining:
                 await receive(largest)
         except EndOfStream:
-            self._note(What.CLIENT_EOF)
-            conversation.receive_eof()
+            if not conversation.aborted:
+                self._note(What.CLIENT_EOF)
+                conversation.receive_eof()
         except GONE:
-            if not self._abandoned:
+            if not (self._abandoned or conversation.aborted):
                 self._note(What.CLIENT_RESET)
                 conversation.receive_reset()
-        finally:
-            self._reading = False
-            self._performer.notice()
-        if not self._abandoned:
-            self.received += 1  # The end is progress too.
-            self.go_on()
 
     async def _act_alone(self, action: Action) -> None:
         """Act in a task of its own, and see to it that the client is listened to meanwhile."""

@@ -57,6 +57,11 @@ class NotSilent:
 
 
 @dataclass(frozen=True, slots=True)
+class NotReset:
+    """The client closed the connection, and did not abort it."""
+
+
+@dataclass(frozen=True, slots=True)
 class WasReset:
     """The client aborted the connection instead of closing it.
 
@@ -165,6 +170,7 @@ Problem = (
     | Ended
     | NotADisconnect
     | NotSilent
+    | NotReset
     | WasReset
     | Unread
     | NotClosed
@@ -216,7 +222,7 @@ class Failure:
     @property
     def only_the_end(self) -> bool:
         """Whether all that is wrong is that the connection ended."""
-        return isinstance(self.problem, Ended | WasReset | Unread | NotSent)
+        return isinstance(self.problem, Ended | NotReset | WasReset | Unread | NotSent)
 
 
 @dataclass(frozen=True, slots=True)

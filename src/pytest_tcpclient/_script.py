@@ -27,12 +27,17 @@ from ._steps import (
     Disconnect,
     Expect,
     ExpectDisconnect,
+    ExpectEof,
     ExpectNothing,
+    ExpectReset,
     Place,
     Run,
     Send,
+    SendReset,
     Step,
+    StopReading,
     Undecided,
+    Wait,
 )
 
 T = TypeVar("T")
@@ -344,16 +349,45 @@ class Script(ABC):
         )
 
     def expect_disconnect(
-        self, timeout: float | None = None, *, optional: bool = False
+        self, timeout: float | None = None, *, clean: bool = True, optional: bool = False
     ) -> Handle[None]:
         """Expect that the client closes the connection, and sends nothing before that.
+
+        :param timeout: seconds, zero or more.
+        :param clean: ``False`` if the client may reset the connection as well.
+        """
+        __tracebackhide__ = True
+        limit, options = self._timing(timeout, optional)
+        if not checked_flag("clean", clean):
+            options["clean"] = False
+        declaration = ("expect_disconnect", place_of_caller(), (), options, limit, optional)
+        return self._declare(ExpectDisconnect(*declaration, clean=clean))
+
+    def expect_eof(self, timeout: float | None = None, *, optional: bool = False) -> Handle[None]:
+        """Expect that the client finishes sending, and sends nothing before that.
+
+        It may go on reading, so that the server may go on sending. Whether it does cannot be
+        seen: a client that closes the connection sends the same (a FIN, RFC 9293).
 
         :param timeout: seconds, zero or more.
         """
         __tracebackhide__ = True
         limit, options = self._timing(timeout, optional)
         return self._declare(
-            ExpectDisconnect("expect_disconnect", place_of_caller(), (), options, limit, optional)
+            ExpectEof("expect_eof", place_of_caller(), (), options, limit, optional)
+        )
+
+    def expect_reset(self, timeout: float | None = None, *, optional: bool = False) -> Handle[None]:
+        """Expect that the client aborts the connection, and sends nothing before that.
+
+        A client does so on purpose, or because it closes without having read everything.
+
+        :param timeout: seconds, zero or more.
+        """
+        __tracebackhide__ = True
+        limit, options = self._timing(timeout, optional)
+        return self._declare(
+            ExpectReset("expect_reset", place_of_caller(), (), options, limit, optional)
         )
 
     # What the server does
@@ -442,6 +476,47 @@ class Script(ABC):
         """
         __tracebackhide__ = True
         return self._declare(Disconnect("disconnect", place_of_caller()))
+
+    def send_eof(self) -> Handle[None]:
+        """Finish sending: the client gets EOF, and may go on sending.
+
+        On the wire it is what :meth:`disconnect` does, too. This word is for scripts in which
+        the client is to notice, and goes on.
+        """
+        __tracebackhide__ = True
+        return self._declare(Disconnect("send_eof", place_of_caller()))
+
+    def send_reset(self) -> Handle[None]:
+        """Abort the connection: the client gets ``ECONNRESET``, and not EOF.
+
+        What was sent just before may not arrive. Nothing may follow on this connection.
+        """
+        __tracebackhide__ = True
+        return self._declare(SendReset("send_reset", place_of_caller()))
+
+    def wait(self, seconds: float) -> Handle[None]:
+        """Do nothing for so long. What the client sends meanwhile is for the next steps.
+
+        :param seconds: zero or more; not multiplied by ``--tcpclient-timeout-factor``.
+        """
+        __tracebackhide__ = True
+        seconds = checked_seconds("seconds", seconds)
+        return self._declare(Wait("wait", place_of_caller(), (seconds,), {}, seconds))
+
+    def stop_reading(self, seconds: float) -> Handle[None]:
+        """Receive nothing for so long, so that a client that sends much has to wait.
+
+        The kernel takes what fits into its buffers all the same: on Linux commonly some 4 MB,
+        of which nearly all is the client's own buffer; with SO_SNDBUF set to 64 KiB it is a
+        quarter of a megabyte.
+
+        :param seconds: zero or more; not multiplied by ``--tcpclient-timeout-factor``.
+        """
+        __tracebackhide__ = True
+        seconds = checked_seconds("seconds", seconds)
+        return self._declare(
+            StopReading("stop_reading", place_of_caller(), (seconds,), {}, seconds)
+        )
 
     # The ways out
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import traceback
 from abc import abstractmethod
+from collections.abc import Coroutine
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, overload
 
 import anyio
 from anyio.abc import SocketListener, SocketStream
@@ -73,6 +74,41 @@ class Connection(Script, Handle["Connection"]):
 
     def __repr__(self) -> str:
         return f"<Connection {self.number} of {self._server!r}>"
+
+    @overload
+    def wait(self) -> Coroutine[Any, Any, Connection]: ...
+
+    @overload
+    def wait(self, seconds: float) -> Handle[None]: ...
+
+    def wait(self, seconds: float | None = None) -> Coroutine[Any, Any, Connection] | Handle[None]:
+        """``await connection.wait()``: wait until the client has connected.
+
+        With ``seconds`` it is a step, as for every script: see :meth:`Script.wait`.
+        """
+        __tracebackhide__ = True
+        return Handle.wait(self) if seconds is None else Script.wait(self, seconds)
+
+    async def join(self) -> None:
+        """Wait until every step that has been declared for this connection so far is done.
+
+        :raises ScriptMismatch: as :meth:`TcpServer.join` does, if the server has failed.
+        """
+        __tracebackhide__ = True
+        last = self._engine.conversation.last
+        if last is not None or self._server.failure is not None:
+            await self._server._join([last] if last is not None else [])
+
+    @property
+    def client_address(self) -> tuple[str, int]:
+        """Host and port from which the client has connected.
+
+        :raises ScriptError: if it has not.
+        """
+        address = self._engine.client_address
+        if address is None:
+            raise ScriptError(f"nobody has connected to {self!r} yet")
+        return address
 
     def _complete(self, received: object) -> None:
         super()._complete(self)
@@ -218,9 +254,15 @@ class TcpServer(Script):
             settled: a test that catches it has dealt with it, and the next ``join()`` returns.
         """
         __tracebackhide__ = True
+        self._check_orphans()
+        await self._join(self._lasts())
+
+    async def _join(self, lasts: list[Handle[Any]]) -> None:
+        """Wait until these steps are over; raise what has failed, once."""
+        __tracebackhide__ = True
         if self._settled:
             return
-        await self._play()
+        await self._play(lasts)
         if self.failure is not None:
             raise self._settle(self.failure)
 
@@ -292,14 +334,15 @@ class TcpServer(Script):
             connection._engine.drain()
         return self._referee.settle(failure)
 
-    async def _play(self) -> None:
-        """Wait until the steps declared so far are done, or the server has failed."""
-        if self._orphans and self.failure is None:
-            self._miss_connect(self._orphans[0]._step)
-        lasts = [connection._engine.conversation.last for connection in self.connections]
+    def _lasts(self) -> list[Handle[Any]]:
+        """The last step of each connection that is not done with its steps."""
+        lasts = (connection._engine.conversation.last for connection in self.connections)
+        return [last for last in lasts if last is not None]
+
+    async def _play(self, lasts: list[Handle[Any]]) -> None:
+        """Wait until these steps are over, or the server has failed."""
         for last in lasts:
-            if last is not None:
-                await self._until(last)
+            await self._until(last)
         await self._turn_away()
 
     async def _until(self, handle: Handle[Any]) -> None:
@@ -418,8 +461,11 @@ class TcpServer(Script):
                 return connection, step
         return None, None
 
-    def _miss_connect(self, step: Step) -> None:
-        """Fail, because a step stands before any ``expect_connect()``."""
+    def _check_orphans(self) -> None:
+        """Fail if a step stands before any ``expect_connect()``."""
+        if not self._orphans or self.failure is not None:
+            return
+        step = self._orphans[0]._step
         nobody = isinstance(step, ExpectDisconnect) and not self._accepted_count
         view = ScriptView(ahead=tuple(handle._step for handle in self._orphans[1:]))
         problem = NobodyThere() if nobody else NoConnect()
@@ -443,9 +489,9 @@ class TcpServer(Script):
 
     async def finish(self) -> None:
         """Make the checks of the end of a test. What is wrong becomes the failure."""
-        options = self._options
-        if options.check_pending:
-            await self._play()
+        if self._options.check_pending:
+            self._check_orphans()
+            await self._play(self._lasts())
         else:
             await self.settle()
         await self._turn_away()

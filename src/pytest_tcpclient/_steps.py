@@ -62,12 +62,37 @@ class Expect(Limited):
 
 @dataclass(frozen=True, slots=True)
 class ExpectDisconnect(Limited):
-    """The client closes the connection, and sends nothing more before that."""
+    """The client closes the connection, and sends nothing more before that.
+
+    If it need not be ``clean``, the client may reset it.
+    """
+
+    clean: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectEof(Limited):
+    """The client finishes sending, and may go on reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectReset(Limited):
+    """The client aborts the connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectNothing(Limited):
     """The client sends nothing until the limit has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait(Limited):
+    """The server does nothing until the limit has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopReading(Wait):
+    """Nor does it receive anything, so that the client has to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +133,11 @@ class Disconnect(Step):
     """The server finishes sending. It goes on receiving until the client closes."""
 
 
+@dataclass(frozen=True, slots=True)
+class SendReset(Step):
+    """The server aborts the connection."""
+
+
 #: What a step has of its declaration, in the order in which a step takes it.
 Declaration = tuple[str, Place, tuple[object, ...], Mapping[str, object], float, bool]
 
@@ -130,7 +160,7 @@ class Skipped:
     step: Step
 
 
-Action = Send | Run | Disconnect
+Action = Send | Run | Disconnect | SendReset
 
 #: The same for ``isinstance()``, which takes a tuple faster than a union.
-ACTIONS = (Send, Run, Disconnect)
+ACTIONS = (Send, Run, Disconnect, SendReset)

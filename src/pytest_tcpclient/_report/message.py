@@ -17,6 +17,7 @@ from .._failure import (
     NoConnect,
     NotADisconnect,
     NotClosed,
+    NotReset,
     NotSent,
     NotSilent,
     NotWaited,
@@ -27,7 +28,16 @@ from .._failure import (
     WasReset,
 )
 from .._matchers import Difference, Exactly, Frame, Malformed, NamedMatcher, Oversized
-from .._steps import Expect, ExpectConnect, ExpectDisconnect, Run, Send, Step
+from .._steps import (
+    Expect,
+    ExpectConnect,
+    ExpectDisconnect,
+    ExpectEof,
+    ExpectReset,
+    Run,
+    Send,
+    Step,
+)
 from .data import quoted
 from .script import argument, call
 
@@ -66,12 +76,15 @@ def headline(failure: Failure) -> Headline:
             assert isinstance(step, Expect)
             return Headline(_ended(step.matcher, ended))
         case NotADisconnect(received):
+            assert step is not None
             return Headline(
-                "Received unexpected data while waiting for client to disconnect. "
+                f"Received unexpected data while waiting for {_awaited(step)}. "
                 f"Data is {quoted(received)}."
             )
         case NotSilent(received):
             return Headline(f"Expected silence, but client sent {quoted(received)}.")
+        case NotReset():
+            return Headline("Expected the client to reset the connection, but it closed it.")
         case WasReset(unread):
             return Headline(
                 "Connection was reset.",
@@ -149,6 +162,10 @@ def _awaited(step: Step) -> str:
         return "client to connect"
     if isinstance(step, ExpectDisconnect):
         return "client to disconnect"
+    if isinstance(step, ExpectEof):
+        return "client to finish sending"
+    if isinstance(step, ExpectReset):
+        return "client to reset the connection"
     assert isinstance(step, Expect)
     return wanted(step.matcher)
 
@@ -202,7 +219,7 @@ def _ended(matcher: NamedMatcher, ended: Ended) -> str:
 def _extra_connection(number: int, waiting: Step | None, scripted: bool) -> str:
     if not scripted:
         return "A client connected, but there is no `expect_connect()` for it."
-    if isinstance(waiting, Expect | ExpectDisconnect):
+    if isinstance(waiting, Expect | ExpectDisconnect | ExpectEof | ExpectReset):
         return f"While waiting for {_awaited(waiting)} a {_nth(number)} connection was attempted."
     if isinstance(waiting, Send):
         sending = argument(waiting.arguments[0])
