@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def supervisor():
     """A supervisor as outside of pytest."""
-    supervisor = Supervisor(Rules(), Options(timeout=0.2))
+    supervisor = Supervisor(Rules(grace=0.05), Options(timeout=0.2))
     yield supervisor
     await supervisor.close()
 
@@ -136,6 +136,35 @@ async def test_a_body_in_another_event_loop_is_not_run(supervisor):
         "claim it. Mark it for one of anyio, asyncio (pytest-asyncio) and trio (pytest-trio); in "
         "the auto mode of pytest-asyncio every async test is marked asyncio."
     ]
+
+
+async def test_a_failure_ends_no_other_example(supervisor):
+    """Each example of Hypothesis is a run of its own; that before it may have failed just now."""
+
+    async def failing_body():
+        server = await open_server(supervisor)
+        server.expect_connect()
+        server.expect_bytes(b"Hello")
+        async with await connect(server) as client:
+            await client.send(b"HELLO")
+            await client.receive()  # Until the connection is reset: the grace begins.
+
+    async def slow_body():
+        server = await open_server(supervisor)
+        server.expect_connect()
+        server.expect_bytes(b"Hello")
+        async with await connect(server) as client:
+            await anyio.sleep(0.15)  # Longer than the grace, and than the time for a clean-up.
+            await client.send(b"Hello")
+            await server.join()
+        bodies.append("slow")
+
+    bodies = []
+    await open_server(supervisor)  # As the fixture has it: it lasts.
+    with pytest.raises(ScriptMismatch, match=r"^Expected to read b.Hello. but actually read"):
+        await supervisor.watch(failing_body())
+    await supervisor.watch(slow_body())
+    assert bodies == ["slow"]
 
 
 async def test_a_body_that_was_torn_out_of_its_loop_is_ended(supervisor):

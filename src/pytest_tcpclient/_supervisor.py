@@ -219,15 +219,14 @@ class Supervisor:
         if self._body is None or self._scope is None:
             return  # In a fixture: only the reset wakes a client there.
         self._stuck = spots_of_task(self._body)
+        scope = self._scope  # After the pause there may be another one, of another example.
         if self._task is not None:
             self._task.cancel()
             await host.pause(CLEAN_UP)
-            if self._over:
-                return
-        self._scope.cancel()
+        scope.cancel()
 
     def _is_over(self, server: TcpServer, failure: Failure) -> bool:
-        return self._over or bool(server.joining) or self._verdict.is_settled(failure)
+        return self._over or bool(server.joining) or not self._verdict.is_open(failure)
 
     # The verdict
 

@@ -60,7 +60,7 @@ class Verdict:
     @property
     def failure(self) -> Failure | None:
         """The first failure that is not settled."""
-        return next((each for each in self._failures if not self.is_settled(each)), None)
+        return next(filter(self.is_open, self._failures), None)
 
     def add(self, failure: Failure) -> None:
         """A server has failed."""
@@ -71,9 +71,10 @@ class Verdict:
         self._settled.add(id(failure))
         return self._error(failure)
 
-    def is_settled(self, failure: Failure) -> bool:
-        """Whether the failure has been raised where the test could catch it."""
-        return id(failure) in self._settled
+    def is_open(self, failure: Failure) -> bool:
+        """Whether the failure is one of this run, and was not raised where it could be caught."""
+        known = any(each is failure for each in self._failures)
+        return known and id(failure) not in self._settled
 
     def give(
         self,
@@ -136,7 +137,7 @@ class Verdict:
         """The failure that wins: the first of those not settled and the one just raised."""
         raised = getattr(own, "failure", None)
         for failure in self._failures:
-            if failure is raised or not self.is_settled(failure):
+            if failure is raised or self.is_open(failure):
                 return failure
         return None
 
