@@ -313,6 +313,20 @@ async def test_a_connection_nobody_claims_fails_in_time(tcpserver):
         assert await failure_of(tcpserver) == "Connection 2 was not expected."
 
 
+async def test_a_step_waits_in_vain_while_the_client_talks_on_another_connection(tcpserver):
+    """Without join(): the connection is the reason, not the time."""
+    tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"Hello")
+    async with await connect(tcpserver), await connect(tcpserver) as client:
+        await client.send(b"Hello")
+        with anyio.fail_after(2):
+            while tcpserver.failure is None:
+                await anyio.lowlevel.checkpoint()
+        assert await failure_of(tcpserver) == (
+            "While waiting for b'Hello' a second connection was attempted."
+        )
+
+
 async def test_no_expect_connect_at_all(tcpserver):
     """A client connected all the same."""
     async with await connect(tcpserver):

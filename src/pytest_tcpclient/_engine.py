@@ -10,7 +10,7 @@ that is declared while the first one waits for the client.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import SocketStream
@@ -43,6 +43,7 @@ class Engine:
         host: Host,
         transcript: Transcript,
         on_failure: Callable[[Failure], None],
+        before_time_out: Callable[[], Awaitable[None]],
     ) -> None:
         self.conversation = conversation
         #: Grows with everything that arrives.
@@ -52,6 +53,7 @@ class Engine:
         self._host = host
         self._add = transcript.add
         self._on_failure = on_failure
+        self._before_time_out = before_time_out
         self._stream: SocketStream | None = None
         self._stage = -1
         self._since = 0.0
@@ -229,6 +231,8 @@ class Engine:
     async def _expire(self, stage: int) -> None:
         """A limit has passed: read what has arrived before anything is declared."""
         await self._host.settle(lambda: self.received)
+        if self.conversation.stage == stage:
+            await self._before_time_out()
         if self.conversation.stage == stage:
             self.conversation.time_out()
             self._next()

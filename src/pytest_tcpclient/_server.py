@@ -168,7 +168,14 @@ class TcpServer(Script):
             self.name,
             self._limit(None) if self._options.check_unexpected else None,
         )
-        engine = Engine(conversation, self._task_host, self.transcript, self._fail)
+        engine = Engine(
+            conversation,
+            self._task_host,
+            self.transcript,
+            on_failure=self._fail,
+            # What a step waits for in vain may have been said on another connection.
+            before_time_out=self._turn_away,
+        )
         connection = Connection(self, engine, step, self._declared)
         self.connections.append(connection)
         self._task_host.watch(engine)
