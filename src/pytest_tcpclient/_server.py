@@ -310,6 +310,8 @@ class TcpServer(Script):
                 return
             except (OSError, anyio.BrokenResourceError) as error:
                 reason = error.__cause__ or error  # On trio anyio wraps it.
+                # Perhaps there are too many that nobody expects.
+                await self._turn_away()
                 problem = Broken(f"The server cannot accept connections: {reason}")
                 self._fail(self._failure(problem))
                 return
