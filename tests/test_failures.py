@@ -81,6 +81,23 @@ async def test_a_wrong_byte_is_not_waited_for(tcpserver_factory):
         )
 
 
+async def test_what_arrives_after_the_first_wrong_byte_is_shown(tcpserver, monkeypatch):
+    """On a busy machine, too, where a short pause may last long."""
+    tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"Good day!")
+    with socket.create_connection(tcpserver.address) as client:
+
+        async def pause(seconds):
+            monkeypatch.undo()
+            client.send(b", world")
+
+        monkeypatch.setattr(tcpserver._task_host, "pause", pause)
+        client.send(b"Goodbye")
+        assert await failure_of(tcpserver) == (
+            "Expected to read b'Good day!' but actually read b'Goodbye, '"
+        )
+
+
 @pytest.mark.parametrize("sent", [b"", b"Hel"])
 async def test_the_client_closes_early(tcpserver, sent):
     """In the middle of what was expected."""

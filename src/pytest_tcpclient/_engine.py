@@ -224,6 +224,8 @@ class Engine:
 
     async def _conclude(self) -> None:
         await self._host.pause(REST)
+        # On a busy machine the pause was longer, and more has arrived in it.
+        await self._host.settle(lambda: self.received)
         self.conversation.conclude()
         self.concluding = False
         self._next()
