@@ -113,7 +113,7 @@ def test_the_failure_comes_out_of_the_groups_of_the_runner(pytester, runner):
     assert len(result.others) == tests.count("async def test_")
     for name, each in result.others.items():
         assert each[:3] == ("call", "failed", MISMATCH), name
-        assert each.seconds < 2, name
+        assert each.seconds < 4, name  # Before any limit of its own has passed.
         assert "ExceptionGroup" not in each.text, name
 
 

@@ -1,6 +1,7 @@
 """Every way in which a client can misbehave, as a user meets it: nothing is set, under any runner.
 
-Each test is FAILED once, in its call phase, within three seconds, with the right first line.
+Each test is FAILED once, in its call phase, with the right first line, and in time: within three
+seconds, on a machine that has nothing else to do.
 """
 
 from __future__ import annotations
@@ -183,6 +184,10 @@ HINTS = {
 }
 
 
+#: Seconds. Some of them keep a processor busy for one, and others may want it, too.
+IN_TIME = 10
+
+
 def test_every_client_is_ended_in_time(pytester, runner):
     """And the server says what was wrong."""
     result = run(pytester, runner, SCRIPT + CLIENTS, "-W", "error", ini=DEFAULTS)
@@ -197,4 +202,5 @@ def test_every_client_is_ended_in_time(pytester, runner):
         f"test_{name}": ("call", "failed", f"Failed: {line}{hints.get(name, '')}")
         for name, line in LINES.items()
     }
-    assert {name: each.seconds for name, each in result.others.items() if each.seconds >= 3} == {}
+    late = {name: each.seconds for name, each in result.others.items() if each.seconds >= IN_TIME}
+    assert late == {}
