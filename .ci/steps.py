@@ -234,11 +234,6 @@ def test_bare(step: Step, python: Path) -> None:
         step.venv(python, "-e", ROOT, *needed),
         *("-o", "addopts=-p pytester -p no:randomly --strict-markers"),
         *("-W", "ignore:Unknown config option"),
-        # Those that run tests in a pytest of their own need the plugins.
-        *(
-            f"--ignore=tests/test_{name}.py"
-            for name in ("plugin", "readme", "supervision", "world")
-        ),
         *("tests", "examples/test_hello.py"),
     )
 

@@ -81,6 +81,23 @@ async def test_a_wrong_byte_is_not_waited_for(tcpserver_factory):
         )
 
 
+async def test_what_arrives_after_the_first_wrong_byte_is_shown(tcpserver, monkeypatch):
+    """On a busy machine, too, where a short pause may last long."""
+    tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"Good day!")
+    with socket.create_connection(tcpserver.address) as client:
+
+        async def pause(seconds):
+            monkeypatch.undo()
+            client.send(b", world")
+
+        monkeypatch.setattr(tcpserver._task_host, "pause", pause)
+        client.send(b"Goodbye")
+        assert await failure_of(tcpserver) == (
+            "Expected to read b'Good day!' but actually read b'Goodbye, '"
+        )
+
+
 @pytest.mark.parametrize("sent", [b"", b"Hel"])
 async def test_the_client_closes_early(tcpserver, sent):
     """In the middle of what was expected."""
@@ -323,6 +340,20 @@ async def test_a_connection_nobody_claims_fails_in_time(tcpserver):
             while tcpserver.failure is None:
                 await anyio.lowlevel.checkpoint()
         assert await failure_of(tcpserver) == "Connection 2 was not expected."
+
+
+async def test_a_step_waits_in_vain_while_the_client_talks_on_another_connection(tcpserver):
+    """Without join(): the connection is the reason, not the time."""
+    tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"Hello")
+    async with await connect(tcpserver), await connect(tcpserver) as client:
+        await client.send(b"Hello")
+        with anyio.fail_after(2):
+            while tcpserver.failure is None:
+                await anyio.lowlevel.checkpoint()
+        assert await failure_of(tcpserver) == (
+            "While waiting for b'Hello' a second connection was attempted."
+        )
 
 
 async def test_no_expect_connect_at_all(tcpserver):

@@ -276,6 +276,31 @@ def test_every_loop_scope_of_pytest_asyncio_works(pytester, scope, how):
     )
 
 
+def test_the_former_name_of_a_loop_scope_works(pytester):
+    """pytest-asyncio still takes ``scope=``, with a warning of its own."""
+    pytest.importorskip("pytest_asyncio")
+    source = """
+        async def test_it(tcpserver):
+            tcpserver.expect_connect()
+            tcpserver.expect_disconnect()
+            async with await connect(tcpserver):
+                pass
+            await tcpserver.join()
+    """
+    runner = Runner("asyncio(scope='module')")
+    ignored = ("-W", "ignore::pytest.PytestDeprecationWarning")
+    assert run(pytester, runner, source, *ignored).passed == ["test_it"]
+
+
+def test_the_auto_mode_of_pytest_asyncio_and_a_mark_for_anyio_clash(pytester):
+    """It would run even a test that is marked for another."""
+    pytest.importorskip("pytest_asyncio")
+    source = "async def test_it(tcpserver): pass"
+    result = only(run(pytester, ANYIO, source, "-o", "asyncio_mode=auto"))
+    assert result.when == "setup"
+    assert result.text.startswith("`tcpserver`: test_it is claimed by pytest-asyncio and anyio, ")
+
+
 def test_trio_mode_works(pytester):
     """pytest-trio then marks every async test itself."""
     pytest.importorskip("pytest_trio")

@@ -206,6 +206,14 @@ class Conversation:
         return self._wrong or (size >= UNEXPECTED_LIMIT and not isinstance(self.current, Expect))
 
     @property
+    def lenient(self) -> bool:
+        """Whether the script just goes on when the limit of the present stage has passed."""
+        step = self.current
+        return isinstance(step, Wait | ExpectNothing) or (
+            isinstance(step, Limited) and step.optional
+        )
+
+    @property
     def deaf(self) -> bool:
         """Whether the script wants nothing to be received."""
         return isinstance(self.current, StopReading)
