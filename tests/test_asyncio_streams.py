@@ -279,6 +279,7 @@ async def test_a_stream_that_has_no_addresses_any_more(pair):
         ),
         ("", "/tmp/socket", None),
         (None, ("127.0.0.1", 2), None),
+        ((), ("127.0.0.1", 2), None),
         (("127.0.0.1", 1), None, None),
     ],
 )
