@@ -29,6 +29,12 @@ def unread(data: bytes) -> str:
     return f"There is data sent by server that was not read by client: unread_bytes={data!r}."
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_other_loop():
+    """pytest-asyncio 1.1 makes a loop where none was ever set, and never closes it."""
+    asyncio.set_event_loop(None)
+
+
 async def failing(server) -> str:
     """The first line of what ``join()`` raises."""
     with pytest.raises(pytest.fail.Exception) as caught:
