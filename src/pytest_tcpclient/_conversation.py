@@ -4,7 +4,8 @@ Laws:
 
 1. Everything that decides whether a connection passes or fails is in this file.
 2. It does not know that there is a network: no await, no clock, no socket. Bytes, EOF,
-   a reset and the passing of time are inputs, each a method.
+   a reset, the passing of time, and what can be seen of the client itself are inputs, each a
+   method.
 3. What the client does wrong is a value, never an exception: ``failure``.
 4. No cut of the input changes the verdict. (Except that the end of a test does not wait
    for bytes that nobody expects, if it need not wait for the client to close.) So what comes
