@@ -36,10 +36,10 @@ CLIENTS = """
 
 ASYNCIO = """
     async def test_in_a_limit(script):
-        await asyncio.wait_for(wrong(script), 5)
+        await asyncio.wait_for(wrong(script), 30)
 
     async def test_asleep_in_a_limit(script):
-        await asyncio.wait_for(wrong_and_asleep(script), 5)
+        await asyncio.wait_for(wrong_and_asleep(script), 30)
 
     async def test_in_a_task_of_its_own(script):
         task = asyncio.create_task(wrong(script))
@@ -68,7 +68,7 @@ ASYNCIO_AND_LATER_PYTHONS = """
             await script.join()
 
     async def test_asleep_in_a_timeout(script):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await wrong_and_asleep(script)
 """
 
@@ -76,11 +76,11 @@ TRIO = """
     import trio
 
     async def test_in_a_limit(script):
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             await wrong(script)
 
     async def test_asleep_in_a_limit(script):
-        with trio.move_on_after(5):
+        with trio.move_on_after(30):
             await wrong_and_asleep(script)
 
     async def test_in_a_nursery(script):
@@ -113,7 +113,7 @@ def test_the_failure_comes_out_of_the_groups_of_the_runner(pytester, runner):
     assert len(result.others) == tests.count("async def test_")
     for name, each in result.others.items():
         assert each[:3] == ("call", "failed", MISMATCH), name
-        assert each.seconds < 4, name  # Before any limit of its own has passed.
+        assert each.seconds < 20, name  # Before any limit of its own has passed.
         assert "ExceptionGroup" not in each.text, name
 
 
@@ -134,10 +134,9 @@ def test_the_run_is_ended_by_a_body(pytester, runner):
     """pytest.exit() passes through, whatever the script waits for."""
     pytester.makeini(INI)
     pytester.makepyfile(runner.header() + textwrap.dedent(EXIT))
-    result = pytester.runpytest_subprocess("-p", "no:randomly", timeout=20)
+    result = pytester.runpytest_subprocess("-p", "no:randomly", timeout=50)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["*! _pytest.outcomes.Exit: enough !*"])
-    assert result.duration < 10
 
 
 @pytest.mark.parametrize("runner", EVERY_RUNNER)
@@ -152,7 +151,6 @@ def test_a_body_is_killed_by_a_thread(pytester, runner):
     """
     pytester.makeini(INI)
     pytester.makepyfile(runner.header() + textwrap.dedent(source))
-    result = pytester.runpytest_subprocess("-p", "no:randomly", timeout=20)
+    result = pytester.runpytest_subprocess("-p", "no:randomly", timeout=50)
     assert result.ret == 1
     assert "+ Timeout +" in result.stdout.str() + result.stderr.str()
-    assert result.duration < 10

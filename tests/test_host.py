@@ -45,7 +45,7 @@ async def test_a_crash_of_the_server_is_its_failure(tcpserver, monkeypatch):
     tcpserver.expect_bytes(b"Hello", timeout=60)
     async with await connect(tcpserver) as client:
         await client.send(b"Hello")
-        with anyio.fail_after(5), pytest.raises(ScriptMismatch) as caught:
+        with anyio.fail_after(30), pytest.raises(ScriptMismatch) as caught:
             await tcpserver.join()
     text = str(caught.value)
     assert text.startswith(
@@ -58,7 +58,7 @@ async def test_a_crash_of_the_clock_is_a_failure_too(tcpserver, monkeypatch):
     """Without it no limit would ever pass."""
     monkeypatch.setattr(type(tcpserver), "look_at", failing)
     tcpserver.expect_connect()
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         line = await failure_of(tcpserver)
     assert line == "pytest-tcpclient has failed: ZeroDivisionError('a bug of ours')"
 
@@ -94,7 +94,7 @@ async def test_a_server_that_cannot_accept_says_why(tcpserver, expected, line):
     with socket.socket() as client:
         client.setblocking(False)
         async with await connect(tcpserver), await connect(tcpserver):
-            with anyio.fail_after(5):
+            with anyio.fail_after(30):
                 while tcpserver._accepted_count < 2:
                     await anyio.lowlevel.checkpoint()
             # The lowest number that is free is the first one that is too high.
@@ -103,7 +103,7 @@ async def test_a_server_that_cannot_accept_says_why(tcpserver, expected, line):
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
             try:
                 client.connect_ex((tcpserver.host, tcpserver.port))
-                with anyio.fail_after(5):
+                with anyio.fail_after(30):
                     while tcpserver.failure is None:
                         await anyio.lowlevel.checkpoint()
             finally:
@@ -115,7 +115,7 @@ async def test_a_host_may_be_stopped_before_its_task_has_begun():
     """An error between the two leaves no task behind."""
     host = Host(failing)
     host.start()
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         await host.stop()
 
 
@@ -196,7 +196,7 @@ async def test_a_body_that_was_torn_out_of_its_loop_is_ended(supervisor):
         tasks.start_soon(supervisor.watch, body())
         await begun.wait()
         supervisor.interrupt()
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             await ended.wait()
     supervisor.interrupt()  # There is nothing left to end.
 
