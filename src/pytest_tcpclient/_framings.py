@@ -251,7 +251,7 @@ class Netstring:
         most = len(str(self.limit))
         head = bytes(buffer[: most + 1])
         digits = head.partition(b":")[0]
-        if not (digits or head).isdigit():
+        if head and not (digits or head).isdigit():
             raise ValueError("it does not begin with a length in decimal digits")
         if digits.startswith(b"0") and len(digits) > 1:
             raise ValueError("its length begins with a zero")
@@ -357,7 +357,8 @@ class OwnFraming:
         """What the framing makes of the buffer."""
         if not buffer:
             return None
-        found: Any = self.framing.decode(bytes(buffer))
+        # No more than the limit: whether a message is too long must not depend on a cut.
+        found: Any = self.framing.decode(bytes(buffer[:LIMIT]))
         if found is None:
             if len(buffer) > LIMIT:
                 raise TooLong(LIMIT)
@@ -367,9 +368,10 @@ class OwnFraming:
                 f"{self._name}.decode() must return (payload, size) or None, not {found!r}"
             )
         payload, size = found
-        if not 0 < size <= len(buffer):
+        given = min(len(buffer), LIMIT)
+        if not 0 < size <= given:
             raise ScriptError(
-                f"{self._name}.decode() was given {len(buffer):,} bytes, and says that its message "
+                f"{self._name}.decode() was given {given:,} bytes, and says that its message "
                 f"has {size:,}"
             )
         return payload, size

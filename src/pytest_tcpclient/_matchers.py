@@ -219,6 +219,10 @@ class Frame(_Whole):
     expected: Any = ANY
     framing: Checked | None = None
 
+    def __post_init__(self) -> None:
+        __tracebackhide__ = True
+        self.wire()  # What its framing cannot encode never comes.
+
     def __repr__(self) -> str:
         return _call("frame", self.expected, framing=self.framing)
 
@@ -263,6 +267,13 @@ class Line(_Whole):
     newline: bytes | None = None
     limit: int = LINE_LIMIT
 
+    def __post_init__(self) -> None:
+        __tracebackhide__ = True
+        if self.newline and isinstance(self.expected, bytes) and self.newline in self.expected:
+            raise ValueError(
+                f"line must not contain the newline {self.newline!r}: it stands before that"
+            )
+
     def __repr__(self) -> str:
         return _call("line", self.expected, newline=self.newline)
 
@@ -296,6 +307,15 @@ class Until(_Whole):
     expected: Any = ANY
     limit: int = LINE_LIMIT
 
+    def __post_init__(self) -> None:
+        __tracebackhide__ = True
+        if not isinstance(self.expected, bytes):
+            return
+        if self.expected.partition(self.delimiter)[1:] != (self.delimiter, b""):
+            raise ValueError(
+                f"content must end with the delimiter {self.delimiter!r}, and not contain it before"
+            )
+
     def __repr__(self) -> str:
         return _call("until", self.delimiter, self.expected)
 
@@ -327,6 +347,13 @@ class Count(_Whole):
 
     size: int
     expected: Any = ANY
+
+    def __post_init__(self) -> None:
+        __tracebackhide__ = True
+        if isinstance(self.expected, bytes) and len(self.expected) != self.size:
+            raise ValueError(
+                f"content must have n = {self.size:,} bytes, not {len(self.expected):,}"
+            )
 
     def __repr__(self) -> str:
         return _call("count", self.size, self.expected)
@@ -440,13 +467,17 @@ class OwnMatcher(_Whole):
         return repr(self.expected)
 
     def match(self, buffer: Buffer, taken: int = 0) -> Outcome:
-        outcome: object = self.expected.match(bytes(buffer)) if buffer else NEED_DATA
+        if not buffer:
+            return NEED_DATA
+        # No more than the limit: whether it is too long must not depend on a cut.
+        given = bytes(buffer[:LIMIT])
+        outcome: object = self.expected.match(given)
         if isinstance(outcome, NeedData):
             return NEED_DATA if len(buffer) <= LIMIT else Oversized(LIMIT)
         if isinstance(outcome, Matched):
-            if not 0 < outcome.size <= len(buffer):
+            if not 0 < outcome.size <= len(given):
                 raise ScriptError(
-                    f"match() of {self.expected!r} was given {len(buffer):,} bytes, and says that "
+                    f"match() of {self.expected!r} was given {len(given):,} bytes, and says that "
                     f"{outcome.size:,} of them belong to it"
                 )
         elif not isinstance(outcome, Mismatch):

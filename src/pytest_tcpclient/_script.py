@@ -314,8 +314,6 @@ class Script(ABC):
         __tracebackhide__ = True
         n = given(n, partial(checked_size, "n"))
         content = given_content("content", content, raw=True)
-        if isinstance(n, int) and isinstance(content, bytes) and len(content) != n:
-            raise ValueError(f"content must have n = {n:,} bytes, not {len(content):,}")
         return self._expect(Count, "expect_count", (n, content), timeout=timeout, optional=optional)
 
     def expect(
