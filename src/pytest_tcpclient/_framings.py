@@ -146,7 +146,7 @@ class LengthPrefixed:
                 prefix = bytes(buffer[:size])
                 raise ValueError(
                     f"its length prefix {prefix!r} says {length + size}, which is less than its "
-                    f"own {size} bytes"
+                    f"own {size} byte{'' if size == 1 else 's'}"
                 )
         if length > self.limit:
             raise TooLong(self.limit, length, bytes(buffer[:size]))
@@ -249,19 +249,19 @@ class Netstring:
     def _prefix(self, buffer: Buffer) -> tuple[int, int]:
         """Where the payload begins, 0 as long as that is not known, and its length."""
         most = len(str(self.limit))
-        head = bytes(buffer[: most + 1])
-        digits = head.partition(b":")[0]
-        if head and not (digits or head).isdigit():
-            raise ValueError("it does not begin with a length in decimal digits")
-        if digits.startswith(b"0") and len(digits) > 1:
-            raise ValueError("its length begins with a zero")
-        if len(digits) > most:
-            raise TooLong(self.limit)
-        if b":" not in head:
-            return 0, 0
-        if int(digits) > self.limit:
-            raise TooLong(self.limit, int(digits), digits)
-        return len(digits) + 1, int(digits)
+        for index, byte in enumerate(buffer[: most + 1]):
+            if byte == ord(":") and index:
+                digits = bytes(buffer[:index])
+                if int(digits) > self.limit:
+                    raise TooLong(self.limit, int(digits), digits)
+                return index + 1, int(digits)
+            if not ord("0") <= byte <= ord("9"):
+                raise ValueError("it does not begin with a length in decimal digits")
+            if index == 1 and buffer[0] == ord("0"):
+                raise ValueError("its length begins with a zero")
+            if index == most:
+                raise TooLong(self.limit)
+        return 0, 0
 
 
 @dataclass(frozen=True, slots=True)
