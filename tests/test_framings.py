@@ -143,6 +143,24 @@ def test_the_default_limit() -> None:
         assert (caught.value.size, caught.value.limit) == (size, most)
 
 
+@pytest.mark.parametrize(
+    ("framing", "text"),
+    [
+        (LengthPrefixed(), "LengthPrefixed()"),
+        (LengthPrefixed(4, limit=5), "LengthPrefixed(limit=5)"),
+        (LengthPrefixed(2, "little", True), "LengthPrefixed(size=2, byteorder='little', includes_prefix=True)"),
+        (VarintPrefixed(), "VarintPrefixed()"),
+        (Netstring(5), "Netstring(limit=5)"),
+        (Delimited(b"\n"), "Delimited()"),
+        (Delimited(b"--"), "Delimited(delimiter=b'--')"),
+        (FixedSize(2), "FixedSize(size=2)"),
+    ],
+)
+def test_a_framing_prints_as_it_is_written(framing: Checked, text: str) -> None:
+    """Without what need not be written."""
+    assert repr(framing) == text
+
+
 def test_framings_are_values() -> None:
     """Two framings with the same settings are equal."""
     assert LengthPrefixed(limit=5) == LengthPrefixed(limit=5)

@@ -26,13 +26,6 @@ def line_here() -> int:
     return frame.f_back.f_lineno
 
 
-def result_of(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine returns that waits for nothing."""
-    with pytest.raises(StopIteration) as caught:
-        coroutine.send(None)
-    return caught.value.value
-
-
 # What a declaration notes
 
 
@@ -271,60 +264,3 @@ def test_the_line_of_the_caller_is_outside_of_the_package() -> None:
         return place_of_caller()
 
     assert theirs["outer"](ours["inner"], declare) == Place("<pytest_tcpclient_extra>", 4)
-
-
-# Handles
-
-
-def test_a_handle_before_its_step_is_done() -> None:
-    """It says so, and has nothing received."""
-    handle: Handle[bytes] = Handle(read(b"Hello"), Recorder())
-    assert handle.done is False
-    assert repr(handle) == "<Handle of expect_bytes(), not done>"
-    with pytest.raises(ScriptError) as caught:
-        _ = handle.received
-    assert str(caught.value) == (
-        "expect_bytes() has not received anything yet: pass a callable, which is called when it "
-        "is time"
-    )
-
-
-def test_a_handle_after_its_step_is_done() -> None:
-    """It has what was received."""
-    handle: Handle[bytes] = Handle(read(b"Hello"), Recorder())
-    handle._complete(b"Hello")
-    assert handle.done is True
-    assert handle.received == b"Hello"
-    assert repr(handle) == "<Handle of expect_bytes(), done>"
-
-
-@pytest.mark.parametrize("step", [hang_up(), send(b"Hello")])
-def test_a_handle_of_a_step_that_receives_nothing(step: Step) -> None:
-    """It has received None."""
-    handle: Handle[None] = Handle(step, Recorder())
-    handle._complete(None)
-    assert handle.received is None
-
-
-def test_waiting_for_a_handle() -> None:
-    """The script is asked to come to this step, and what it received is returned."""
-    script = Recorder()
-    handle = script.expect_bytes(b"Hello")
-    assert result_of(handle.wait()) == b"received"
-    assert script.reached == [handle]
-
-
-def test_a_handle_is_not_awaitable() -> None:
-    """A declaration that is not awaited does not look like a forgotten await."""
-    assert not inspect.isawaitable(Recorder().expect_bytes(b"Hello"))
-
-
-def test_who_waits_for_a_handle_is_told_once() -> None:
-    """Those that wait are told when the step is done, in order, and only once."""
-    handle: Handle[bytes] = Handle(read(b"Hello"), Recorder())
-    told: list[tuple[str, bool]] = []
-    handle._when_over.append(lambda: told.append(("first", handle.done)))
-    handle._when_over.append(lambda: told.append(("second", handle.done)))
-    handle._complete(b"Hello")
-    handle._complete(b"Hello")
-    assert told == [("first", True), ("second", True)]

@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from ._checked import checked_bytes, checked_flag, checked_size
@@ -81,8 +81,19 @@ class TooLong(ValueError):
         self.prefix = prefix
 
 
-@dataclass(frozen=True, slots=True)
-class LengthPrefixed:
+class _Shown:
+    """Prints as a test writes it, without what it need not write."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        given = [(each, getattr(self, each.name)) for each in fields(self)]  # type: ignore[arg-type]
+        shown = [f"{each.name}={value!r}" for each, value in given if value != each.default]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LengthPrefixed(_Shown):
     """A length, then that many bytes of payload.
 
     :param size: of the length: 1, 2, 3, 4 or 8 bytes.
@@ -153,8 +164,8 @@ class LengthPrefixed:
         return size + length
 
 
-@dataclass(frozen=True, slots=True)
-class VarintPrefixed:
+@dataclass(frozen=True, slots=True, repr=False)
+class VarintPrefixed(_Shown):
     """A length as a varint, then that many bytes of payload.
 
     The varint is that of Protocol Buffers (and of MQTT): seven bits a byte, the least
@@ -208,8 +219,8 @@ class VarintPrefixed:
         return 0, 0
 
 
-@dataclass(frozen=True, slots=True)
-class Netstring:
+@dataclass(frozen=True, slots=True, repr=False)
+class Netstring(_Shown):
     """A length in decimal digits, a colon, that many bytes of payload, and a comma.
 
     As D. J. Bernstein's "Netstrings" of 1997 have it: ``b"5:hello,"``.
@@ -264,8 +275,8 @@ class Netstring:
         return 0, 0
 
 
-@dataclass(frozen=True, slots=True)
-class Delimited:
+@dataclass(frozen=True, slots=True, repr=False)
+class Delimited(_Shown):
     """A payload, and a delimiter after it, which is in no payload.
 
     :param delimiter: one byte or more.
@@ -303,8 +314,8 @@ class Delimited:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class FixedSize:
+@dataclass(frozen=True, slots=True, repr=False)
+class FixedSize(_Shown):
     """Messages that all have the same size.
 
     :param size: 1 or more bytes.

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, NamedTuple, Protocol
 
 from ._checked import checked_bytes, checked_size
@@ -275,7 +276,7 @@ class Line(_Whole):
             )
 
     def __repr__(self) -> str:
-        return _call("line", self.expected, newline=self.newline)
+        return _call("line", self.expected, newline=self.newline, limit=_set(self.limit))
 
     @property
     def noun(self) -> str:
@@ -317,7 +318,7 @@ class Until(_Whole):
             )
 
     def __repr__(self) -> str:
-        return _call("until", self.delimiter, self.expected)
+        return _call("until", self.delimiter, self.expected, limit=_set(self.limit))
 
     @property
     def noun(self) -> str:
@@ -632,13 +633,23 @@ def judge_early(part: NamedMatcher, buffer: Buffer) -> Outcome:
 
 
 def _closest(one: Difference | None, other: Difference) -> Difference:
-    """Of two differences, the one that tells more of what came."""
-    return other if one is None or _shown(other) > _shown(one) else one
+    """Of two differences, the one that the client came nearer to; else that which tells more."""
+    return other if one is None or _nearness(other) > _nearness(one) else one
 
 
-def _shown(difference: Difference) -> int:
-    actual = getattr(difference, "actual", b"")
-    return len(actual) if isinstance(actual, bytes) else 0
+def _nearness(difference: Difference) -> tuple[int, int]:
+    match difference:
+        case Mismatch(bytes() as expected, bytes() as actual):
+            same = takewhile(lambda pair: pair[0] == pair[1], zip(expected, actual, strict=False))
+            return len(list(same)), len(actual)
+        case Mismatch(_, bytes() as actual):
+            return 0, len(actual)
+    return 0, 0
+
+
+def _set(limit: int) -> int | None:
+    """A limit, if the test has set it."""
+    return None if limit == LINE_LIMIT else limit
 
 
 def _call(word: str, *positional: object, **named: object) -> str:

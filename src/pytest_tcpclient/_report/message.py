@@ -184,7 +184,8 @@ def _differs(matcher: NamedMatcher, difference: Difference) -> str:
     if isinstance(difference, Oversized):
         limit = f"{difference.limit:,}"
         if difference.size is None:
-            return f"{expected} but it is longer than {limit} bytes, which is the limit."
+            unit = "byte" if difference.limit == 1 else "bytes"
+            return f"{expected} but it is longer than the limit of {limit} {unit}."
         return (
             f"{expected} but its length prefix {difference.prefix!r} says "
             f"{difference.size:,} bytes; the limit is {limit}."
