@@ -326,5 +326,3 @@ def clients(draw: st.DrawFn, *, optional: bool = False, rules: bool = False) -> 
     if draw(st.booleans()):
         data += draw(some(1, 2))
     return Client(steps, background, data, draw(st.sampled_from([None, EOF, RESET])))
-
-

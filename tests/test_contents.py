@@ -155,7 +155,8 @@ def test_functions_that_give_a_value(
 
 
 @pytest.mark.parametrize(
-    "value", [b"x", 5, None, Alike(b"x"), Command("x"), Command, LikeTheClass, bytes, mock.MagicMock()]
+    "value",
+    [b"x", 5, None, Alike(b"x"), Command("x"), Command, LikeTheClass, bytes, mock.MagicMock()],
 )
 def test_values_that_are_not_called(value: object) -> None:
     """Classes, and objects that say themselves what is equal to them, stand for themselves."""

@@ -148,7 +148,10 @@ def test_the_default_limit() -> None:
     [
         (LengthPrefixed(), "LengthPrefixed()"),
         (LengthPrefixed(4, limit=5), "LengthPrefixed(limit=5)"),
-        (LengthPrefixed(2, "little", True), "LengthPrefixed(size=2, byteorder='little', includes_prefix=True)"),
+        (
+            LengthPrefixed(2, "little", True),
+            "LengthPrefixed(size=2, byteorder='little', includes_prefix=True)",
+        ),
         (VarintPrefixed(), "VarintPrefixed()"),
         (Netstring(5), "Netstring(limit=5)"),
         (Delimited(b"\n"), "Delimited()"),
@@ -513,7 +516,8 @@ def test_a_framing_that_does_not_encode_to_bytes(answer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [b"ab", (b"ab",), (b"ab", 2, 3), [b"ab", 2], (b"ab", "2"), (b"ab", True), (2, b"ab"), 0]
+    "answer",
+    [b"ab", (b"ab",), (b"ab", 2, 3), [b"ab", 2], (b"ab", "2"), (b"ab", True), (2, b"ab"), 0],
 )
 def test_a_framing_that_does_not_decode_to_a_pair(answer: Any) -> None:
     """The test is at fault, and not the client."""
@@ -556,7 +560,14 @@ def test_how_much_a_framing_of_the_test_gets() -> None:
 
 @pytest.mark.parametrize(
     "framing",
-    [LengthPrefixed(), VarintPrefixed(), Netstring(), Delimited(), FixedSize(1), OwnFraming(JsonLines())],
+    [
+        LengthPrefixed(),
+        VarintPrefixed(),
+        Netstring(),
+        Delimited(),
+        FixedSize(1),
+        OwnFraming(JsonLines()),
+    ],
 )
 def test_the_framings_of_the_package(framing: Checked) -> None:
     """They are taken as they are."""
@@ -609,7 +620,7 @@ def test_what_is_no_framing(value: object, message: str) -> None:
         (
             lambda: LengthPrefixed(byteorder="network"),
             ValueError,
-            "byteorder must be \"big\" or \"little\", not 'network'",
+            'byteorder must be "big" or "little", not \'network\'',
         ),
         (
             lambda: LengthPrefixed(includes_prefix=1),

@@ -554,9 +554,7 @@ OWN = Own(NEED_DATA)
         (named("matcher", OWN), "Own()", "", "a "),
     ],
 )
-def test_what_a_matcher_is_called(
-    matcher: NamedMatcher, text: str, noun: str, some: str
-) -> None:
+def test_what_a_matcher_is_called(matcher: NamedMatcher, text: str, noun: str, some: str) -> None:
     """As it is written, without what need not be; the report calls it by its noun."""
     assert (repr(matcher), matcher.noun, matcher.some) == (text, noun, some)
 

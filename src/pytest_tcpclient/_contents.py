@@ -137,6 +137,12 @@ def name_of(function: Callable[..., Any]) -> str:
     return getattr(function, "__name__", None) or repr(function)
 
 
+def literal(value: object) -> str:
+    """An object as a script shows it. Where it is in memory nobody need know."""
+    plain = type(value).__repr__ is object.__repr__
+    return f"<{type(value).__name__}>" if plain else repr(value)
+
+
 def _checked_content(name: str, value: Any, *, raw: bool) -> Any:
     __tracebackhide__ = True
     if isinstance(value, re.Pattern):

@@ -18,6 +18,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from ._checked import checked_bytes, checked_flag, checked_size
+from ._contents import literal
 from ._errors import ScriptError
 
 P = TypeVar("P")
@@ -354,7 +355,7 @@ class OwnFraming:
     framing: Framing[Any]
 
     def __repr__(self) -> str:
-        return repr(self.framing)
+        return literal(self.framing)
 
     def encode(self, payload: Any) -> bytes:
         """What the framing makes of the payload."""

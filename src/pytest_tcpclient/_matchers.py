@@ -21,7 +21,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple, Protocol
 
 from ._checked import checked_bytes, checked_size
-from ._contents import ANY, Late, compare, given_content
+from ._contents import ANY, Late, compare, given_content, literal
 from ._errors import ScriptError
 from ._framings import (
     LIMIT,
@@ -465,7 +465,7 @@ class OwnMatcher(_Whole):
     expected: Matcher
 
     def __repr__(self) -> str:
-        return repr(self.expected)
+        return literal(self.expected)
 
     def match(self, buffer: Buffer, taken: int = 0) -> Outcome:
         if not buffer:
@@ -478,12 +478,12 @@ class OwnMatcher(_Whole):
         if isinstance(outcome, Matched):
             if not 0 < outcome.size <= len(given):
                 raise ScriptError(
-                    f"match() of {self.expected!r} was given {len(given):,} bytes, and says that "
+                    f"match() of {self!r} was given {len(given):,} bytes, and says that "
                     f"{outcome.size:,} of them belong to it"
                 )
         elif not isinstance(outcome, Mismatch):
             raise ScriptError(
-                f"match() of {self.expected!r} must return Matched(size, value), NEED_DATA or "
+                f"match() of {self!r} must return Matched(size, value), NEED_DATA or "
                 f"Mismatch(expected, actual), not {outcome!r}"
             )
         return outcome
@@ -654,6 +654,6 @@ def _set(limit: int) -> int | None:
 
 def _call(word: str, *positional: object, **named: object) -> str:
     """A matcher as a test writes it, without what it need not write."""
-    arguments = [repr(each) for each in positional if each is not ANY]
+    arguments = [literal(each) for each in positional if each is not ANY]
     arguments += [f"{name}={value!r}" for name, value in named.items() if value is not None]
     return f"{word}({', '.join(arguments)})"

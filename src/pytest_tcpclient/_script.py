@@ -541,7 +541,7 @@ class Script(ABC):
 
         answer = given(reply, checked)
         declaration: Declaration = (
-            *("whenever", place_of_caller(), (wanted, answer), {}),
+            *("whenever", place_of_caller(), (wanted,) if answer is None else (wanted, answer), {}),
             *(self._limit(None), False),
         )
         rule = Rule(declaration, wanted.bound(self._framing, self._newline), answer)
