@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from pytest_tcpclient._contents import ANY, Late
 from pytest_tcpclient._framings import (
-    Buffer,
     Checked,
     Delimited,
     FixedSize,
@@ -170,7 +169,7 @@ MATCHERS: st.SearchStrategy[NamedMatcher] = st.recursive(
 
 @st.composite
 def right_bytes(draw: st.DrawFn, matcher: NamedMatcher) -> bytes:
-    """What a client could send for a matcher. (Not always: it may be one that nothing satisfies.)"""
+    """What a client could send for a matcher. (Not if nothing satisfies it.)"""
     match matcher:
         case Exactly(data):
             return data

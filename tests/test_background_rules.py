@@ -215,11 +215,18 @@ def test_half_of_what_a_rule_answers(steps: list[Step], problem: Problem) -> Non
 
 def test_half_of_what_a_rule_answers_at_an_end_at_which_all_may_be_left() -> None:
     """It is waited for, and then it may be left."""
-    played = replay(answers, [b"PI"], None, [end(unexpected=False, left_open=False)])
-    assert played.conversation.limit == 1.0
-    played.conversation.time_out()
-    assert played.conversation.failure is None
-    assert played.conversation.last is None
+    script = Recorder()
+    answers(script)
+    conversation, _ = converse(patience=1.0)
+    conversation.add_rule(script.rules[0])
+    conversation.receive_data(b"PI")
+    assert conversation.next_action() is IDLE
+    over: Handle[None] = Handle(end(unexpected=False, left_open=False), Recorder())
+    conversation.add(over)
+    assert conversation.next_action() is RECEIVE
+    conversation.time_out()
+    assert over.done
+    assert conversation.failure is None
 
 
 def test_half_of_what_a_rule_answers_in_a_silence() -> None:

@@ -105,10 +105,10 @@ def identity(value: Any) -> Any:
 @pytest.mark.parametrize("value", [None, b"", b"x", 0, {"a": 1}, ANY, object()])
 def test_any_is_equal_to_everything(value: object) -> None:
     """On either side, and inside of other objects."""
-    assert ANY == value
+    assert value == ANY
     assert value == ANY
     assert {"id": value} == {"id": ANY}
-    assert [1, ANY] == [1, value]
+    assert [1, value] == [1, ANY]
 
 
 def test_any_is_one_object() -> None:

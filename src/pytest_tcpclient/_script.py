@@ -519,7 +519,9 @@ class Script(ABC):
     # The ways out
 
     def whenever(
-        self, matcher: bytes | Matcher, reply: Data | Callable[[Any], bytes | None] | None = None
+        self,
+        matcher: bytes | Matcher,
+        reply: bytes | Callable[[], bytes | None] | Callable[[Any], bytes | None] | None = None,
     ) -> Rule:
         """Answer something whenever it comes, in the background: a heartbeat, a prelude.
 
