@@ -192,7 +192,7 @@ def shapes_of_input(script: Script) -> None:
     assert_type(script.expect_until(b";", re.compile(rb"(.*);")), Handle[re.Match[bytes]])
     assert_type(script.expect_count(4), Handle[bytes])
     assert_type(script.expect_count(lambda: 4, b"abcd"), Handle[bytes])
-    assert_type(script.expect_count(lambda length: int(length)), Handle[bytes])
+    assert_type(script.expect_count(lambda length: int(length) + 1), Handle[bytes])
     assert_type(script.expect_count(4, re.compile(rb"\d+")), Handle[re.Match[bytes]])
     assert_type(script.expect_bytes(lambda: b"Hello"), Handle[bytes])
     assert_type(script.expect_nothing(0.5), Handle[None])
@@ -214,7 +214,7 @@ def frames(script: Script) -> None:
     )
     assert_type(script.expect_frame(re.compile("a+"), framing=Texts()), Handle[re.Match[str]])
     assert_type(script.send_frame(5, framing=Numbers()), Handle[None])
-    script.expect_frame(framing=Numbers)  # type: ignore[call-overload]  # pyright: ignore
+    script.expect_frame(framing=Numbers)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 def framings() -> None:
