@@ -49,7 +49,16 @@ from ._failure import (
     WasReset,
 )
 from ._handle import Handle
-from ._matchers import AnyOf, Difference, Exactly, InAnyOrder, Matched, NeedData, judge_early
+from ._matchers import (
+    AnyOf,
+    Difference,
+    Exactly,
+    InAnyOrder,
+    Matched,
+    NeedData,
+    OwnMatcher,
+    judge_early,
+)
 from ._rule import Rule
 from ._script import decided
 from ._steps import (
@@ -169,6 +178,8 @@ class Conversation:
         self._closing = False
         self._closed = False
         self._absent = False
+        #: An action that is being performed and is not in the script any more.
+        self._adrift: Step | None = None
         self._wrong = False
         self._difference: Difference | None = None
 
@@ -254,6 +265,10 @@ class Conversation:
             return False
         self._pending.append(handle)
         if len(self._pending) > 1:
+            if self._interrupted is not None and len(self._pending) == 2:
+                # Nothing but the reply of a rule goes before it: then its time begins.
+                self._stages += 1
+                self._interrupted = self._stages
             return False
         self._begin_stage()
         return True
@@ -312,10 +327,13 @@ class Conversation:
         if self._closing:
             self._closing, self._closed = False, True
         elif self.failure is None:
-            step = self._pending[0]._step
+            step = self._adrift or self._pending[0]._step
             if isinstance(step, Send):
                 self._sent += len(step.data)
-            self._advance(received)
+            if self._adrift is None:
+                self._advance(received)
+            else:
+                self._adrift, self._accepted = None, 0
 
     def take(self, size: int) -> bytes:
         """Give up to ``size`` bytes of what has arrived to a function of the test."""
@@ -340,6 +358,10 @@ class Conversation:
         if self._closing:
             self._closing, self._closed = False, True  # There is nobody left to tell.
             return
+        if self._adrift is not None:
+            self._sent += self._accepted
+            self._adrift, self._accepted = None, 0
+            return
         step = self.current
         if overtaken and not self._accepted:
             self.perform()
@@ -353,25 +375,29 @@ class Conversation:
     def time_out(self) -> None:
         """The present stage has lasted longer than its ``limit``."""
         step = self.current
-        if self._wrong or self._difference is not None:
-            self._wrong = True  # If a background rule was still waiting for more of it.
+        if self._wrong:
             self.conclude()
         elif isinstance(step, Limited) and step.optional:
             self._skip()
         elif isinstance(step, Wait):
             self._advance(None)
+        elif self._difference is not None:  # A background rule was waiting for more of it.
+            self.conclude()
         elif isinstance(step, Expect):
             self._fail(TimedOut(step.matcher.so_far(self._buffer, self._taken)))
         elif isinstance(step, Send):
             self._fail(SendStalled(self._accepted, len(step.data)))
         elif step is None:
             self._fail(LeftBytes(bytes(self._buffer)))
-        elif self._buffer and not isinstance(step, Run):
+        elif isinstance(step, ExpectEnd) and not (self._buffer and step.unexpected):
+            if step.left_open:
+                self._fail(LeftOpen())
+            else:
+                self._advance(None)
+        elif self._buffer and not isinstance(step, Run):  # A rule was waiting for more of it.
             self.conclude()
         elif isinstance(step, ExpectNothing):
             self._advance(None)
-        elif isinstance(step, ExpectEnd):
-            self._fail(LeftOpen())
         elif self._streams is not None and isinstance(step, ExpectDisconnect):
             streams = self._streams
             self._fail(NotWaited() if streams.closed else NotClosed(streams.collected))
@@ -428,7 +454,7 @@ class Conversation:
         if isinstance(step, Expect):
             assert self._difference is not None
             # More bytes do not change what is wrong, but may be shown with it.
-            if isinstance(step.matcher, Exactly | AnyOf | InAnyOrder):
+            if isinstance(step.matcher, Exactly | AnyOf | InAnyOrder | OwnMatcher):
                 self._match(step)
             if self.failure is None:
                 whole = step.matcher.so_far(self._buffer, self._taken)
@@ -445,8 +471,11 @@ class Conversation:
         if self._wrong:
             self.conclude()
         unfinished = bool(self._pending)
+        if isinstance(self.current, ACTIONS) and not self._closing:
+            self._adrift = self.current
         self._pending.clear()
         self._taken = 0
+        self._interrupted = None
         return unfinished
 
     # The rules of the single steps
@@ -480,8 +509,9 @@ class Conversation:
             if tried is not None and not (isinstance(tried, NeedData) and ended):
                 return isinstance(tried, Matched)
         if isinstance(step, ExpectEnd):
-            if not step.unexpected:
+            if self._buffer and not step.unexpected:
                 self._buffer = b""  # So that the client can go on and come to its end.
+                self._rules.clear()  # Who can say where another message begins?
             ended = ended or not step.left_open
         optional = isinstance(step, Limited) and step.optional
         if self._buffer:
@@ -554,8 +584,8 @@ class Conversation:
         except BaseException as error:
             self._fail(Raised(error))
         else:
-            assert not isinstance(outcome, Matched | NeedData)
-            self._difference = outcome
+            if not isinstance(outcome, Matched | NeedData):
+                self._difference = outcome
 
     def _try_rules(self) -> Matched | NeedData | None:
         """Let the background rules look at what has arrived, one after the other.
@@ -577,6 +607,8 @@ class Conversation:
             except NOT_ERRORS:
                 raise
             except BaseException as error:
+                # It is the rule that has failed, not the step that it came before.
+                self._pending.appendleft(Handle(Step(*rule._declaration[:4]), None))
                 self._fail(Raised(error))
                 return Matched(0, None)
             if isinstance(outcome, NeedData):

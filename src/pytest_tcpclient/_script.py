@@ -314,8 +314,6 @@ class Script(ABC):
         __tracebackhide__ = True
         n = given(n, partial(checked_size, "n"))
         content = given_content("content", content, raw=True)
-        if isinstance(n, int) and isinstance(content, bytes) and len(content) != n:
-            raise ValueError(f"content must have n = {n:,} bytes, not {len(content):,}")
         return self._expect(Count, "expect_count", (n, content), timeout=timeout, optional=optional)
 
     def expect(
@@ -521,7 +519,9 @@ class Script(ABC):
     # The ways out
 
     def whenever(
-        self, matcher: bytes | Matcher, reply: Data | Callable[[Any], bytes | None] | None = None
+        self,
+        matcher: bytes | Matcher,
+        reply: bytes | Callable[[], bytes | None] | Callable[[Any], bytes | None] | None = None,
     ) -> Rule:
         """Answer something whenever it comes, in the background: a heartbeat, a prelude.
 
@@ -543,7 +543,7 @@ class Script(ABC):
 
         answer = given(reply, checked)
         declaration: Declaration = (
-            *("whenever", place_of_caller(), (wanted, answer), {}),
+            *("whenever", place_of_caller(), (wanted,) if answer is None else (wanted, answer), {}),
             *(self._limit(None), False),
         )
         rule = Rule(declaration, wanted.bound(self._framing, self._newline), answer)

@@ -107,7 +107,8 @@ def _bytes(failure: Failure) -> list[str]:
     step = failure.step
     match failure.problem:
         case Differs(Mismatch(bytes() as expected, bytes() as actual), received):
-            lines = comparison(expected, actual)
+            several = isinstance(step, Expect) and step.matcher.parts
+            lines = comparison(expected, actual, "Closest:" if several else "Expected:")
             if isinstance(step, Expect) and not step.matcher.noun and len(received) > len(actual):
                 lines.append(f"In all: {quoted(received)}")
             return lines

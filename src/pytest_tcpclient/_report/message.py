@@ -127,7 +127,8 @@ def wanted(matcher: NamedMatcher) -> str:
     """What a matcher wanted: ``b'Hello'``, ``a line``, ``frame b'Hello'``."""
     noun, expected = matcher.noun, matcher.expected
     if matcher.parts:
-        return matcher.joined.format(", ".join(wanted(part) for part in matcher.parts))
+        parts = [f"({wanted(part)})" if part.parts else wanted(part) for part in matcher.parts]
+        return matcher.joined.format(", ".join(parts))
     if not noun:
         return argument(expected)
     if expected is ANY:
@@ -135,7 +136,9 @@ def wanted(matcher: NamedMatcher) -> str:
     if isinstance(expected, re.Pattern):
         return f"{matcher.some} matching {expected.pattern!r}"
     if isinstance(expected, Predicate):
-        return f"{matcher.some} that satisfies {expected!r}"
+        return f"{matcher.some} satisfying {expected!r}"
+    if matcher.some == noun:  # Which says no more than the bytes themselves.
+        return argument(expected)
     return f"{noun} {argument(expected)}"
 
 
@@ -184,7 +187,8 @@ def _differs(matcher: NamedMatcher, difference: Difference) -> str:
     if isinstance(difference, Oversized):
         limit = f"{difference.limit:,}"
         if difference.size is None:
-            return f"{expected} but it is longer than {limit} bytes, which is the limit."
+            unit = "byte" if difference.limit == 1 else "bytes"
+            return f"{expected} but it is longer than the limit of {limit} {unit}."
         return (
             f"{expected} but its length prefix {difference.prefix!r} says "
             f"{difference.size:,} bytes; the limit is {limit}."
