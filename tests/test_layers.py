@@ -37,6 +37,7 @@ LOWER = {
     "_report",
     "_report.data",
     "_report.message",
+    "_report.objects",
     "_report.script",
     "_rule",
     "_script",
