@@ -51,6 +51,21 @@ async def test_two_requests_on_one_connection(tcpserver: TcpServer) -> None:
     assert body.received == b"buy milk"
 
 
+async def test_a_request_without_a_body(tcpserver: TcpServer) -> None:
+    """A length of zero: there is nothing to wait for."""
+    tcpserver.expect_connect()
+    tcpserver.expect_until(b"\r\n\r\n", POST)
+    body = tcpserver.expect_count(length)
+    tcpserver.send_bytes(response(b""))
+    tcpserver.expect_disconnect()
+
+    async with httpx.AsyncClient(base_url=url(tcpserver)) as client:
+        await client.post("/notes")
+
+    await tcpserver.join()
+    assert body.received == b""
+
+
 async def test_the_body_is_another(tcpserver: TcpServer) -> None:
     """The server says what came instead, and the client is not left waiting for a response."""
     tcpserver.expect_connect()
