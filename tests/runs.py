@@ -120,6 +120,7 @@ def run(pytester: pytest.Pytester, runner: Runner, source: str, *arguments: str)
         else:
             assert name not in others, f"{name} ended twice: {others[name]}, {report}"
             others[name] = _result(report, path)
+    assert record.ret is not None
     return Run(passed, others, int(record.ret))
 
 
