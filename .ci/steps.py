@@ -238,6 +238,14 @@ def test_bare(step: Step, python: Path) -> None:
     )
 
 
+def protocols(step: Step, python: Path) -> None:
+    """The scripts of tests/protocols, with the newest of all of the client libraries."""
+    interpreter = step.venv(python, "-e", f"{ROOT}[test,protocols]")
+    step.run(interpreter, *PYTEST, "tests/protocols")
+    if any("skipped" in line for line in step.summaries()):
+        raise Failed("a test was skipped: a client library is missing")
+
+
 def dist(step: Step, python: Path) -> None:
     """What is published: its contents, its description, and whether it works by itself."""
     tool = step.venv(python, "build", "readme_renderer", name="tools")
@@ -282,6 +290,7 @@ def plan(pythons: dict[str, Path]) -> tuple[list[Step], Step]:
     others = [
         step("readme", "the commands of README.rst", test_readme, readers),
         step("lint", "form, types and layers", lint, newest),
+        step("protocols", "the scripts for real protocols", protocols, newest),
         step("dist", "wheel and sdist", dist, newest),
     ]
     last = step(

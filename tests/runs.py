@@ -125,6 +125,7 @@ def run(
         else:
             assert name not in others, f"{name} ended twice: {others[name]}, {report}"
             others[name] = _result(report, path)
+    assert record.ret is not None
     return Run(passed, others, int(record.ret))
 
 

@@ -514,9 +514,25 @@ def test_tcpserver_cannot_be_added_to_a_factory_that_is_there(pytester):
     result = only(run(pytester, ANYIO, source))
     assert (result.when, result.line) == (
         "setup",
-        "pytest_tcpclient._errors.ScriptError: `tcpserver` cannot be added to a "
+        "pytest_tcpclient.ScriptError: `tcpserver` cannot be added to a "
         "`tcpserver_factory` that is there already: name `tcpserver` among the arguments of "
         "the test",
+    )
+
+
+def test_what_a_handle_received_is_asked_too_early(pytester):
+    """The error is raised at the line of the test, and names the remedy."""
+    source = """
+        async def test_it(tcpserver):
+            tcpserver.expect_connect()
+            line = tcpserver.expect_line()
+            tcpserver.send_line(line.received)
+    """
+    result = only(run(pytester, ANYIO, source))
+    assert (result.line, result.at) == (
+        "pytest_tcpclient.ScriptError: expect_line() has not received anything yet: pass a "
+        "callable, which is called when it is time",
+        "tcpserver.send_line(line.received)",
     )
 
 

@@ -51,6 +51,7 @@ from ._failure import (
 from ._handle import Handle
 from ._matchers import (
     AnyOf,
+    Count,
     Difference,
     Exactly,
     InAnyOrder,
@@ -624,11 +625,18 @@ class Conversation:
     def _decide(self, handle: Handle[Any], step: Undecided) -> None:
         """The step has become the current one: see what it is."""
         try:
-            handle._step = decided(step, self._received)
+            handle._step = known = decided(step, self._received)
         except NOT_ERRORS:
             raise
         except BaseException as error:
             self._fail(Raised(error))
+        else:
+            if (
+                isinstance(known, Expect)
+                and isinstance(known.matcher, Count)
+                and not known.matcher.size
+            ):
+                self._judge_data(known)  # Nothing has to come for it.
 
     def _drop(self, size: int) -> None:
         """Forget the first bytes of the buffer."""
