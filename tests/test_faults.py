@@ -105,7 +105,7 @@ async def test_nothing_can_follow_a_reset(tcpserver, declare):
     tcpserver.expect_connect()
     tcpserver.send_reset()
     with pytest.raises(ScriptError, match=r"^\w+\(\) cannot follow send_reset\(\) on one conn"):
-        declare(tcpserver)
+        declare(tcpserver.connections[0])
     with in_thread(tcpserver):
         await tcpserver.join()
 
@@ -299,8 +299,8 @@ async def test_an_end_that_is_optional(tcpserver, word, ending):
 @patient
 async def test_the_server_does_nothing_for_a_while(tcpserver):
     """What the client sends meanwhile is for the next step; no limit runs."""
-    tcpserver.expect_connect()
-    pause = tcpserver.connections[0].wait(0.3)
+    connection = tcpserver.expect_connect()
+    pause = connection.wait(0.3)
     tcpserver.expect_bytes(b"Hello", timeout=0.05)
     tcpserver.send_bytes(b"World")
     async with await connect(tcpserver) as client:

@@ -95,7 +95,7 @@ async def test_a_server_that_cannot_accept_says_why(tcpserver, expected, line):
         client.setblocking(False)
         async with await connect(tcpserver), await connect(tcpserver):
             with anyio.fail_after(30):
-                while tcpserver._accepted_count < 2:
+                while tcpserver._reception.count < 2:
                     await anyio.lowlevel.checkpoint()
             # The lowest number that is free is the first one that is too high.
             with socket.socket() as lowest:

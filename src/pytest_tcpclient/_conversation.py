@@ -46,6 +46,7 @@ from ._failure import (
     Standing,
     TimedOut,
     Unread,
+    Unwanted,
     WasReset,
 )
 from ._handle import Handle
@@ -147,7 +148,8 @@ class Streams:
 class Conversation:
     """One script meeting one client.
 
-    :param number: the number of the connection, from 1.
+    :param number: the number of the connection, from 1; 0 for the steps of a server that are
+        about none.
     :param patience: seconds for which bytes that no step expects are kept before they
         are a failure; ``None`` if they never are.
     """
@@ -412,6 +414,10 @@ class Conversation:
             return None
         taken = step.matcher.so_far(self._buffer, self._taken) if isinstance(step, Expect) else b""
         return Standing(self._server, step, taken)
+
+    def meet_nobody_wanted(self, number: int) -> None:
+        """The client has connected while the script expects that nobody does."""
+        self._fail(Unwanted(number))
 
     def meet_another(self, number: int, waiting: Step | None) -> None:
         """The client has opened another connection, and no step is waiting for it.
@@ -759,7 +765,7 @@ class Conversation:
                 done_before=self._done_count - len(self._done),
                 ahead_after=max(0, len(steps) - STEPS_SHOWN),
             ),
-            self.number,
+            self.number or None,
             self._server,
         )
         self._pending.clear()

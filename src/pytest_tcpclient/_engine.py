@@ -77,10 +77,13 @@ class Engine:
         self._receiving: anyio.CancelScope | None = None
         self._performer = Performer(conversation, host, self._note, self.listen)
 
-    def attach(self, stream: SocketStream, client: ClientStreams | None = None) -> None:
+    def attach(
+        self, stream: SocketStream, client: ClientStreams | None = None, received: bytes = b""
+    ) -> None:
         """The client has connected.
 
         :param client: what can be seen of it, besides what it sends.
+        :param received: what it has sent already.
         """
         self._stream = stream
         with suppress(OSError, LookupError):  # It was reset, and has no addresses any more.
@@ -88,6 +91,10 @@ class Engine:
             self.client_address = str(address[0]), int(address[1])
         self._note(What.CONNECTED)
         self.conversation.connect()
+        if received:
+            self._note(RECEIVED, received)
+            self.received += len(received)
+            self.conversation.receive_data(received)
         self.go_on()
         # Not before: what is sent at once is not late, however soon the client closes.
         self._client = client

@@ -129,6 +129,13 @@ class ExtraConnection:
 
 
 @dataclass(frozen=True, slots=True)
+class Unwanted:
+    """The client opened a connection when it was to open none."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class LeftBytes:
     """The client sent bytes that no step expected."""
 
@@ -178,6 +185,7 @@ Problem = (
     | SendStalled
     | NotSent
     | ExtraConnection
+    | Unwanted
     | LeftBytes
     | LeftOpen
     | NoConnect

@@ -39,6 +39,25 @@ def listen(host: str | None, port: int) -> list[socket.socket]:
                 raise
 
 
+def hold(listener: socket.socket) -> socket.socket:
+    """A socket that keeps the address of a listening one when that is closed.
+
+    It does not listen, so that whoever connects is refused, until ``listen()`` is called. A
+    port that is bound by nobody would be lost to the next one who asks for any port.
+    """
+    version = listener.family
+    holder = socket.socket(version)
+    holder.setblocking(False)
+    for each in (listener, holder):
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
+        if hasattr(socket, "SO_REUSEPORT"):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if version == socket.AF_INET6:
+        holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    holder.bind(listener.getsockname())
+    return holder
+
+
 def _listening(host: str, port: int) -> socket.socket:
     version = ipaddress.ip_address(host).version
     listener = None

@@ -66,9 +66,9 @@ class Performer:
             await reset_stream(stream)
         elif isinstance(action, Run):
             return await self._run(action)
-        elif action.segments:
+        elif isinstance(action, Send) and action.segments:
             await self._send_segments(stream, action)
-        else:
+        elif isinstance(action, Send):
             await self._send(stream, action.data)
         return None
 

@@ -91,6 +91,11 @@ class Wait(Limited):
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectNoConnection(Wait):
+    """Nobody connects until the limit has passed."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopReading(Wait):
     """Nor does it receive anything, so that the client has to wait."""
 
@@ -138,6 +143,16 @@ class SendReset(Step):
     """The server aborts the connection."""
 
 
+@dataclass(frozen=True, slots=True)
+class StopListening(Step):
+    """From here on, connections are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeListening(Step):
+    """From here on, they are accepted again."""
+
+
 #: What a step has of its declaration, in the order in which a step takes it.
 Declaration = tuple[str, Place, tuple[object, ...], Mapping[str, object], float, bool]
 
@@ -160,7 +175,7 @@ class Skipped:
     step: Step
 
 
-Action = Send | Run | Disconnect | SendReset
+Action = Send | Run | Disconnect | SendReset | StopListening | ResumeListening
 
 #: The same for ``isinstance()``, which takes a tuple faster than a union.
-ACTIONS = (Send, Run, Disconnect, SendReset)
+ACTIONS = (Send, Run, Disconnect, SendReset, StopListening, ResumeListening)

@@ -25,6 +25,7 @@ from .._failure import (
     SendStalled,
     TimedOut,
     Unread,
+    Unwanted,
     WasReset,
 )
 from .._matchers import Difference, Exactly, Frame, Malformed, NamedMatcher, Oversized
@@ -103,6 +104,8 @@ def headline(failure: Failure) -> Headline:
             return Headline(f"Client closed the connection before {quoted(data)} could be sent.")
         case ExtraConnection(number, waiting, scripted):
             return Headline(_extra_connection(number, waiting, scripted))
+        case Unwanted(number):
+            return Headline(f"Expected no connection, but the client opened connection {number}.")
         case LeftBytes(received):
             return Headline(f"Client sent {quoted(received)} after the script was done.")
         case LeftOpen():
