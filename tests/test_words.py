@@ -176,22 +176,22 @@ def is_ping(received):
         (
             lambda s: s.expect_line(is_ping),
             b"PONG\n",
-            "Expected to get a line that satisfies is_ping but actually got line b'PONG'",
+            "Expected to get a line satisfying is_ping but actually got line b'PONG'",
         ),
         (
             lambda s: s.expect_line(limit=4),
             b"12345",
-            "Expected to get a line but it is longer than 4 bytes, which is the limit.",
+            "Expected to get a line but it is longer than the limit of 4 bytes.",
         ),
         (
             lambda s: s.expect_until(b";", b"a;"),
             b"b;",
-            "Expected to get data up to b';' b'a;' but actually got b'b;'",
+            "Expected to get b'a;' but actually got b'b;'",
         ),
         (
             lambda s: s.expect_count(2, b"ab"),
             b"ba",
-            "Expected to get 2 bytes b'ab' but actually got b'ba'",
+            "Expected to get b'ab' but actually got b'ba'",
         ),
         (
             lambda s: s.expect_frame(re.compile(b"a+")),
@@ -201,7 +201,7 @@ def is_ping(received):
         (
             lambda s: s.expect(any_of(b"YES", b"NO")),
             b"NEVER",
-            "Expected to get any of b'YES', b'NO' but actually got b'NEV'",
+            "Expected to get any of b'YES', b'NO' but actually got b'NE'",
         ),
         (
             lambda s: s.expect(in_any_order(b"one", b"two")),
@@ -239,7 +239,7 @@ def is_ping(received):
         (
             lambda s: s.expect_frame(framing=Delimited(b";", limit=2)),
             b"abc",
-            "Expected to get a frame but it is longer than 2 bytes, which is the limit.",
+            "Expected to get a frame but it is longer than the limit of 2 bytes.",
         ),
     ],
 )
