@@ -1195,3 +1195,29 @@ def test_bytes_after_the_end_are_dropped_if_they_may_come() -> None:
     conversation.receive_eof()
     assert conversation.next_action() is IDLE
     assert handle.done
+
+
+@pytest.mark.parametrize("data", [b"", b"Hello"])
+def test_no_bytes_at_all(data: bytes) -> None:
+    """A count that turns out to be zero comes true at once, and takes nothing."""
+    script = Recorder()
+    script.expect_count(lambda: 0)
+    script.expect_bytes(b"Hello")
+    conversation, handles = converse(*script.steps)
+    if data:
+        conversation.receive_data(data)
+    assert conversation.next_action() is (IDLE if data else RECEIVE)
+    assert handles[0].received == b""
+    assert handles[1].done == bool(data)
+
+
+def test_no_bytes_are_not_what_was_expected() -> None:
+    """The content is judged as any other."""
+    script = Recorder()
+    script.expect_count(lambda: 0, lambda data: False)
+    conversation, _ = converse(*script.steps)
+    assert conversation.next_action() is CONCLUDE
+    conversation.conclude()
+    assert conversation.failure is not None
+    assert isinstance(conversation.failure.problem, Differs)
+    assert conversation.failure.problem.received == b""

@@ -4,7 +4,8 @@ Laws:
 
 1. Everything that decides whether a connection passes or fails is in this file.
 2. It does not know that there is a network: no await, no clock, no socket. Bytes, EOF,
-   a reset and the passing of time are inputs, each a method.
+   a reset, the passing of time, and what can be seen of the client itself are inputs, each a
+   method.
 3. What the client does wrong is a value, never an exception: ``failure``.
 4. No cut of the input changes the verdict. (Except that the end of a test does not wait
    for bytes that nobody expects, if it need not wait for the client to close.) So what comes
@@ -50,6 +51,7 @@ from ._failure import (
 from ._handle import Handle
 from ._matchers import (
     AnyOf,
+    Count,
     Difference,
     Exactly,
     InAnyOrder,
@@ -215,6 +217,14 @@ class Conversation:
         if size < REPORTED_LIMIT:
             return False
         return self._wrong or (size >= UNEXPECTED_LIMIT and not isinstance(self.current, Expect))
+
+    @property
+    def lenient(self) -> bool:
+        """Whether the script just goes on when the limit of the present stage has passed."""
+        step = self.current
+        return isinstance(step, Wait | ExpectNothing) or (
+            isinstance(step, Limited) and step.optional
+        )
 
     @property
     def deaf(self) -> bool:
@@ -615,11 +625,18 @@ class Conversation:
     def _decide(self, handle: Handle[Any], step: Undecided) -> None:
         """The step has become the current one: see what it is."""
         try:
-            handle._step = decided(step, self._received)
+            handle._step = known = decided(step, self._received)
         except NOT_ERRORS:
             raise
         except BaseException as error:
             self._fail(Raised(error))
+        else:
+            if (
+                isinstance(known, Expect)
+                and isinstance(known.matcher, Count)
+                and not known.matcher.size
+            ):
+                self._judge_data(known)  # Nothing has to come for it.
 
     def _drop(self, size: int) -> None:
         """Forget the first bytes of the buffer."""

@@ -10,7 +10,7 @@ the first one waits for the client, and for those that may take their time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import anyio
@@ -43,6 +43,7 @@ class Engine:
         host: Host,
         transcript: Transcript,
         on_failure: Callable[[Failure], None],
+        before_time_out: Callable[[], Awaitable[None]],
     ) -> None:
         self.conversation = conversation
         #: Grows with everything that arrives.
@@ -52,6 +53,7 @@ class Engine:
         self._host = host
         self._add = transcript.add
         self._on_failure = on_failure
+        self._before_time_out = before_time_out
         self._stream: SocketStream | None = None
         #: Where the client is, as soon as it has connected.
         self.client_address: tuple[str, int] | None = None
@@ -292,6 +294,8 @@ class Engine:
 
     async def _conclude(self) -> None:
         await self._host.pause(REST)
+        # On a busy machine the pause was longer, and more has arrived in it.
+        await self._host.settle(lambda: self.received)
         self.conversation.conclude()
         self.concluding = False
         self._next()
@@ -301,6 +305,8 @@ class Engine:
         await self._host.settle(lambda: self.received)
         if self._client is not None:
             self.go_on()  # Not all that can be seen of it was told.
+        if self.conversation.stage == stage and not self.conversation.lenient:
+            await self._before_time_out()
         if self.conversation.stage == stage:
             self.conversation.time_out()
             self._next()

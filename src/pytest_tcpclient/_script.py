@@ -307,12 +307,12 @@ class Script(ABC):
         They are judged when all are there.
 
         :param n: 1 or more, or a function that gives the number: of what was received before,
-            for instance.
+            for instance. That may be 0: then it comes true at once.
         :param content: what is expected.
         :param timeout: seconds, zero or more, for all of it.
         """
         __tracebackhide__ = True
-        n = given(n, partial(checked_size, "n"))
+        n = given(n, partial(checked_size, "n", least=0 if callable(n) else 1))
         content = given_content("content", content, raw=True)
         return self._expect(Count, "expect_count", (n, content), timeout=timeout, optional=optional)
 

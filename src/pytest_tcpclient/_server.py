@@ -226,7 +226,14 @@ class TcpServer(Script):
             self.name,
             self._limit(None) if self._options.check_unexpected else None,
         )
-        engine = Engine(conversation, self._task_host, self.transcript, self._fail)
+        engine = Engine(
+            conversation,
+            self._task_host,
+            self.transcript,
+            on_failure=self._fail,
+            # What a step waits for in vain may have been said on another connection.
+            before_time_out=self._turn_away,
+        )
         connection = Connection(self, engine, step, self._declared)
         self.connections.append(connection)
         self._task_host.watch(engine)
@@ -400,6 +407,8 @@ class TcpServer(Script):
                 return
             except (OSError, anyio.BrokenResourceError) as error:
                 reason = error.__cause__ or error  # On trio anyio wraps it.
+                # Perhaps there are too many that nobody expects.
+                await self._turn_away()
                 problem = Broken(f"The server cannot accept connections: {reason}")
                 self._fail(self._failure(problem))
                 return

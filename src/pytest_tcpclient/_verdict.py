@@ -65,7 +65,7 @@ class Verdict:
     @property
     def failure(self) -> Failure | None:
         """The first failure that is not settled."""
-        return next((each for each in self._failures if not self.is_settled(each)), None)
+        return next(filter(self.is_open, self._failures), None)
 
     def add(self, failure: Failure) -> None:
         """A server has failed."""
@@ -76,9 +76,10 @@ class Verdict:
         self._settled.add(id(failure))
         return self._error(failure)
 
-    def is_settled(self, failure: Failure) -> bool:
-        """Whether the failure has been raised where the test could catch it."""
-        return id(failure) in self._settled
+    def is_open(self, failure: Failure) -> bool:
+        """Whether the failure is one of this run, and was not raised where it could be caught."""
+        known = any(each is failure for each in self._failures)
+        return known and id(failure) not in self._settled
 
     def give(
         self,
@@ -149,7 +150,7 @@ class Verdict:
             just_raised = failure is getattr(own, "failure", None) or (
                 own is not None and own is _raised_by(failure)
             )
-            if just_raised or not self.is_settled(failure):
+            if just_raised or self.is_open(failure):
                 return failure
         return None
 
