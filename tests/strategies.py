@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from helpers import EOF, FILE, RESET, connect, disconnect, end, hang_up, read, send
+from helpers import EOF, FILE, RESET, connect, disconnect, end, read, send
 from hypothesis import strategies as st
 
 from pytest_tcpclient._contents import ANY, Late
@@ -46,7 +46,18 @@ from pytest_tcpclient._matchers import (
 )
 from pytest_tcpclient._matchers import frame as framed_by
 from pytest_tcpclient._rule import Rule
-from pytest_tcpclient._steps import Expect, ExpectNothing, Place, Run, Send, Step, Undecided
+from pytest_tcpclient._steps import (
+    Expect,
+    ExpectDisconnect,
+    ExpectEof,
+    ExpectNothing,
+    ExpectReset,
+    Place,
+    Run,
+    Send,
+    Step,
+    Undecided,
+)
 
 PLACE = Place(FILE, 1)
 ALPHABET = b"ab\2"
@@ -232,9 +243,14 @@ def answer(function: Any) -> Undecided:
     return Undecided("send_bytes", PLACE, (late,), {}, 1.0, build=build_send, acts=True)
 
 
-def optional_hang_up() -> Step:
-    step = hang_up()
-    return type(step)(step.word, step.place, limit=1.0, optional=True)
+def endings(optional: bool) -> list[Step]:
+    """All that a script can say of the end of a connection."""
+    return [
+        ExpectDisconnect("expect_disconnect", PLACE, limit=1.0, optional=optional),
+        ExpectDisconnect("expect_disconnect", PLACE, limit=1.0, optional=optional, clean=False),
+        ExpectEof("expect_eof", PLACE, limit=1.0, optional=optional),
+        ExpectReset("expect_reset", PLACE, limit=1.0, optional=optional),
+    ]
 
 
 QUIET = ExpectNothing("expect_nothing", PLACE, (1.0,), {}, 1.0)
@@ -304,9 +320,9 @@ def clients(draw: st.DrawFn, *, optional: bool = False, rules: bool = False) -> 
         elif kind < 9:
             steps.append(draw(ACTING))
         else:
-            others = [hang_up(), QUIET, connect(), disconnect(), read(b"a")]
+            others = [QUIET, connect(), disconnect(), read(b"a"), *endings(False)]
             if optional:
-                others += [optional_hang_up()] * 3
+                others += endings(True)
             chosen = draw(st.sampled_from(others))
             if chosen != disconnect() or disconnect() not in steps:
                 steps.append(chosen)

@@ -142,7 +142,7 @@ CASES = {
     "half of it before a disconnect": Case(
         answers, b"PI", [], [0], EOF, [hang_up()], NotADisconnect(b"PI")
     ),
-    "before a reset": Case(answers, b"PING\n", [PONG], [1], RESET, [hang_up()], WasReset()),
+    "before a reset": Case(answers, b"PING\n", [PONG], [1], RESET, [hang_up()], WasReset(5)),
     "before an optional disconnect": Case(
         lambda s: (answers(s), s.expect_disconnect(optional=True), s.expect_bytes(b"a")),
         b"PING\na", [PONG], [1],

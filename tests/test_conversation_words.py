@@ -334,7 +334,7 @@ def test_a_step_is_decided_when_it_is_the_current_one() -> None:
             TypeError,
             "data must be bytes, not str: write b'x' or encode it",
         ),
-        (lambda s: s.expect_count(lambda: 0), ValueError, None),
+        (lambda s: s.expect_count(lambda: -1), ValueError, None),
         (
             lambda s: s.expect_count(lambda: 2, lambda: b"abc"),
             ValueError,

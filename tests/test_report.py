@@ -33,6 +33,7 @@ from pytest_tcpclient._failure import (
     NoConnect,
     NotADisconnect,
     NotClosed,
+    NotReset,
     NotSent,
     NotSilent,
     NotWaited,
@@ -49,7 +50,16 @@ from pytest_tcpclient._framings import Incomplete, LengthPrefixed
 from pytest_tcpclient._matchers import Frame, Mismatch, Oversized
 from pytest_tcpclient._report import aside, render, standing
 from pytest_tcpclient._report.data import comparison, first_difference, quoted
-from pytest_tcpclient._steps import Expect, ExpectNothing, Place, Send, Skipped, Step, Undecided
+from pytest_tcpclient._steps import (
+    Expect,
+    ExpectNothing,
+    ExpectReset,
+    Place,
+    Send,
+    Skipped,
+    Step,
+    Undecided,
+)
 
 NOTHING = ScriptView()
 
@@ -603,6 +613,15 @@ CASES = {
         > failed       end of the test
 
         If this is on purpose: @pytest.mark.tcpserver(check_left_open=False).
+        """,
+    ),
+    "closed instead of a reset": Case(
+        failed(NotReset(), ExpectReset("expect_reset", Place(FILE, 4), (), limit=1.0)),
+        """\
+        Expected the client to reset the connection, but it closed it.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_reset()  test_client.py:4
         """,
     ),
     "not silent": Case(

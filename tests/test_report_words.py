@@ -544,7 +544,10 @@ WORDS = {
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_frame({'id': ANY, 'ok': True}, framing=<JsonLines>)  HERE
 
-        Received: b'{"id": 1, "ok": false}\n'
+        First difference at ['ok']:
+        Expected: True
+        Received: False
+        In all: b'{"id": 1, "ok": false}\n'
         """,
     ),
     "a malformed object": Word(

@@ -33,13 +33,18 @@ from pytest_tcpclient._steps import (
     Disconnect,
     Expect,
     ExpectDisconnect,
+    ExpectEof,
     ExpectNothing,
+    ExpectReset,
     Limited,
     Place,
     Run,
     Send,
+    SendReset,
     Step,
+    StopReading,
     Undecided,
+    Wait,
 )
 
 
@@ -428,6 +433,31 @@ def test_what_an_expectation_notes(
             ),
         ),
         (
+            lambda s: s.expect_disconnect(clean=False),
+            ExpectDisconnect(
+                "expect_disconnect", Place("", 0), (), {"clean": False}, 20.0, clean=False
+            ),
+        ),
+        (
+            lambda s: s.expect_eof(5, optional=True),
+            ExpectEof(
+                "expect_eof", Place("", 0), (), {"timeout": 5.0, "optional": True}, 50.0, True
+            ),
+        ),
+        (
+            lambda s: s.expect_reset(5, optional=True),
+            ExpectReset(
+                "expect_reset", Place("", 0), (), {"timeout": 5.0, "optional": True}, 50.0, True
+            ),
+        ),
+        (lambda s: s.send_eof(), Disconnect("send_eof", Place("", 0))),
+        (lambda s: s.send_reset(), SendReset("send_reset", Place("", 0))),
+        (lambda s: s.wait(2), Wait("wait", Place("", 0), (2.0,), {}, 2.0)),
+        (
+            lambda s: s.stop_reading(2),
+            StopReading("stop_reading", Place("", 0), (2.0,), {}, 2.0),
+        ),
+        (
             lambda s: s.send_line(b"ab"),
             Send("send_line", Place("", 0), (b"ab",), {}, 20.0, data=b"ab\n"),
         ),
@@ -570,6 +600,21 @@ def test_what_other_words_note(declare: Callable[[Recorder], Any], step: Step) -
             lambda s: s.expect_nothing(None),
             TypeError,
             "seconds must be a number of seconds, not None",
+        ),
+        (
+            lambda s: s.wait(-1),
+            ValueError,
+            "seconds must be a number of seconds, zero or more, not -1",
+        ),
+        (
+            lambda s: s.stop_reading("1"),
+            TypeError,
+            "seconds must be a number of seconds, not '1'",
+        ),
+        (
+            lambda s: s.expect_disconnect(clean=0),
+            TypeError,
+            "clean must be True or False, not 0",
         ),
         (lambda s: s.send_bytes(), TypeError, "send_bytes() needs the bytes to send"),
         (lambda s: s.send_bytes(b"a", b""), ValueError, "data must not be empty"),

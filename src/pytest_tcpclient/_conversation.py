@@ -526,7 +526,7 @@ class Conversation:
         elif not ended:
             return False
         elif isinstance(step, ExpectDisconnect):
-            if not (self.reset and optional):
+            if not (self.reset and optional and step.clean):
                 return self._judge_end(step)
         elif isinstance(step, ExpectEof) and self.reset:
             if not optional:
