@@ -109,6 +109,9 @@ class Supervisor:
 
     def _crash(self, error: BaseException) -> None:
         """A background task has failed, which none of them should: nobody is to wait for it."""
+        if not isinstance(error, Exception):
+            # A signal handler may raise in the middle of anything: that of pytest-timeout does.
+            self._verdict.add_foreign(error)
         for server in self.servers:
             server.crash(error)
 
@@ -158,7 +161,7 @@ class Supervisor:
             finally:
                 del verdict, raised  # An error whose traceback refers to it is not freed.
 
-    async def _prepare(self) -> Exception | None:
+    async def _prepare(self) -> BaseException | None:
         """Make ready for a run of the body: Hypothesis runs it once for each example.
 
         :return: why it cannot be run.
@@ -236,7 +239,7 @@ class Supervisor:
     def verdict(self, raised: BaseException | None) -> BaseException | None:
         """What the test ends with, given what its body or a fixture has raised."""
         verdict = self._verdict.give(raised, self._frame, self._where)
-        if verdict is not None and verdict is raised:
+        if verdict is not None:
             standings = [each for server in self.servers for each in server.standing()]
             self._verdict.explain(verdict, standings)
         return verdict

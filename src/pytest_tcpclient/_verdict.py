@@ -55,7 +55,8 @@ class Verdict:
         self._rules = rules
         self._failures: list[Failure] = []
         self._settled: set[int] = set()
-        self._given: ScriptMismatch | None = None
+        self._given: BaseException | None = None
+        self._foreign: BaseException | None = None
 
     @property
     def failure(self) -> Failure | None:
@@ -65,6 +66,11 @@ class Verdict:
     def add(self, failure: Failure) -> None:
         """A server has failed."""
         self._failures.append(failure)
+
+    def add_foreign(self, error: BaseException) -> None:
+        """What a signal handler has raised, for the test, where it hit upon a server."""
+        if self.failure is None:
+            self._foreign = error
 
     def settle(self, failure: Failure) -> ScriptMismatch:
         """The error for a failure, which is settled by being raised."""
@@ -112,12 +118,12 @@ class Verdict:
         else:
             spots = next(filter(None, map(spots_of_error, (raised, *others))), [])
         self._settled.update(map(id, self._failures))
-        error = self._error(failure, others)
+        error = self._foreign or self._error(failure, others)
         error.__suppress_context__ = True
         self._given = error.with_traceback(traceback_of(spots))
         return self._given
 
-    def give_again(self, why: str) -> ScriptMismatch | None:
+    def give_again(self, why: str) -> BaseException | None:
         """The failure that was the verdict before, if there was one, with a note."""
         if self._given is not None:
             _note(self._given, why)
