@@ -63,6 +63,42 @@ async def test_a_crash_of_the_clock_is_a_failure_too(tcpserver, monkeypatch):
     assert line == "pytest-tcpclient has failed: ZeroDivisionError('a bug of ours')"
 
 
+class Signalled(BaseException):
+    """What a signal handler raises: that of pytest-timeout, for one."""
+
+
+async def test_what_a_signal_handler_raises_is_what_the_test_ends_with(supervisor, monkeypatch):
+    """Even if it hits upon a task of ours."""
+    server = await open_server(supervisor)
+    server.expect_connect(timeout=60)
+
+    def look_at(self, now):
+        monkeypatch.undo()
+        raise Signalled("time is up")
+
+    monkeypatch.setattr(type(server), "look_at", look_at)
+    with pytest.raises(Signalled, match=r"^time is up") as caught:
+        await supervisor.watch(server.join())
+    [note] = caught.value.__notes__
+    assert note.startswith(f"The server {server.name} was at expect_connect(timeout=60) (")
+
+
+async def test_a_failure_goes_before_what_a_signal_handler_raises(supervisor, monkeypatch):
+    """It was there first."""
+    server = await open_server(supervisor)
+    server.expect_connect(timeout=0)
+
+    def look_at(self, now):
+        if server.failure is None:
+            return now
+        monkeypatch.undo()
+        raise Signalled("time is up")
+
+    monkeypatch.setattr(type(server), "look_at", look_at)
+    with pytest.raises(ScriptMismatch, match=r"^Timed out waiting for client to connect\."):
+        await supervisor.watch(anyio.sleep(60))
+
+
 async def test_a_crash_is_the_failure_of_all_servers(supervisor, monkeypatch):
     """Nobody knows which of them it would have served."""
     one, other = await open_server(supervisor), await open_server(supervisor)

@@ -111,6 +111,9 @@ class Supervisor:
 
     def _crash(self, error: BaseException) -> None:
         """A background task has failed, which none of them should: nobody is to wait for it."""
+        if not isinstance(error, Exception):
+            # A signal handler may raise in the middle of anything: that of pytest-timeout does.
+            self._verdict.add_foreign(error)
         for server in self.servers:
             server.crash(error)
 
@@ -238,7 +241,7 @@ class Supervisor:
     def verdict(self, raised: BaseException | None) -> BaseException | None:
         """What the test ends with, given what its body or a fixture has raised."""
         verdict = self._verdict.give(raised, self._frame, self._where)
-        if verdict is not None and verdict is raised:
+        if verdict is not None:
             standings = [each for server in self.servers for each in server.standing()]
             self._verdict.explain(verdict, standings)
         return verdict

@@ -61,6 +61,7 @@ class Verdict:
         self._failures: list[Failure] = []
         self._settled: set[int] = set()
         self._given: BaseException | None = None
+        self._foreign: BaseException | None = None
 
     @property
     def failure(self) -> Failure | None:
@@ -70,6 +71,11 @@ class Verdict:
     def add(self, failure: Failure) -> None:
         """A server has failed."""
         self._failures.append(failure)
+
+    def add_foreign(self, error: BaseException) -> None:
+        """What a signal handler has raised, for the test, where it hit upon a server."""
+        if self.failure is None:
+            self._foreign = error
 
     def settle(self, failure: Failure) -> BaseException:
         """The error for a failure, which is settled by being raised."""
@@ -120,7 +126,7 @@ class Verdict:
         if error_of_script is not None and own is None:
             spots += spots_of_error(error_of_script)
         self._settled.update(map(id, self._failures))
-        error = self._error(failure, others)
+        error = self._foreign or self._error(failure, others)
         if error is not error_of_script:
             error.__suppress_context__ = True
         self._given = error.with_traceback(traceback_of(spots))
@@ -134,7 +140,7 @@ class Verdict:
 
     def explain(self, raised: BaseException, standings: Iterable[Standing]) -> None:
         """Note on an error of the test's own where the scripts of its servers stand."""
-        if isinstance(raised, (ScriptMismatch, *self._rules.passing)):
+        if isinstance(raised, self._rules.passing) or self._is_own(raised):
             return
         for each in map(standing, standings):
             _note(raised, each)
