@@ -86,7 +86,7 @@ async def test_another_object(tcpserver: TcpServer) -> None:
     tcpserver.expect_frame({"id": ANY, "method": "add", "params": {"n": 3}})
 
     async with await connect(tcpserver) as stream:
-        with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+        with pytest.raises((anyio.IncompleteRead, anyio.BrokenResourceError)):
             await Client(stream).call("add", n=5)
 
     assert await failure_of(tcpserver) == (
@@ -101,7 +101,7 @@ async def test_an_object_that_will_not_do(tcpserver: TcpServer) -> None:
     tcpserver.expect_frame(is_positive)
 
     async with await connect(tcpserver) as stream:
-        with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+        with pytest.raises((anyio.IncompleteRead, anyio.BrokenResourceError)):
             await Client(stream).call("add", n=-5)
 
     assert await failure_of(tcpserver) == (
