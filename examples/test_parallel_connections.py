@@ -14,13 +14,14 @@ async def test_parallel_connections(tcpserver):
     data.expect_eof()
     data.send_line(b"got it")
 
-    async with await anyio.connect_tcp("localhost", tcpserver.port) as one:
-        async with await anyio.connect_tcp("localhost", tcpserver.port) as two:
-            await one.send(b"DATA\n")
-            await one.send_eof()
-            assert await one.receive() == b"got it\n"
-            await two.send(b"CONTROL\n")
-            assert await two.receive() == b"ready\n"
-            await tcpserver.join()
+    one = await anyio.connect_tcp("localhost", tcpserver.port)
+    two = await anyio.connect_tcp("localhost", tcpserver.port)
+    async with one, two:
+        await one.send(b"DATA\n")
+        await one.send_eof()
+        assert await one.receive() == b"got it\n"
+        await two.send(b"CONTROL\n")
+        assert await two.receive() == b"ready\n"
+        await tcpserver.join()
 
     assert control.client_address != data.client_address

@@ -110,7 +110,7 @@ async def call(function: Callable[[Any], Any], carrier: Carrier) -> Any:
     """
     stream = Stream(carrier)
     try:
-        if inspect.iscoroutinefunction(function):
+        if any(map(inspect.iscoroutinefunction, (function, function.__call__))):
             return await function(stream)
         blocking = BlockingStream(stream)
         return await to_thread.run_sync(function, blocking, abandon_on_cancel=True)

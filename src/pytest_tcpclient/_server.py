@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import traceback
 from abc import abstractmethod
-from collections.abc import Coroutine
 from functools import partial
+from types import CoroutineType
 from typing import Any, NamedTuple, Protocol, overload
 
 import anyio
@@ -87,12 +87,12 @@ class Connection(Script, Handle["Connection"]):
         return f"<Connection {self.number} of {self._server!r}>"
 
     @overload
-    def wait(self) -> Coroutine[Any, Any, Connection]: ...
+    def wait(self) -> CoroutineType[Any, Any, Connection]: ...
 
     @overload
     def wait(self, seconds: float) -> Handle[None]: ...
 
-    def wait(self, seconds: float | None = None) -> Coroutine[Any, Any, Connection] | Handle[None]:
+    def wait(self, seconds: float | None = None) -> Any:
         """``await connection.wait()``: wait until the client has connected.
 
         With ``seconds`` it is a step, as for every script: see :meth:`Script.wait`.
