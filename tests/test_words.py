@@ -772,6 +772,25 @@ async def test_a_function_plays_the_server(tcpserver):
     ]
 
 
+class Echo:
+    """An object that can be called like an async function."""
+
+    async def __call__(self, stream):
+        """Echo once."""
+        await stream.send(await stream.receive())
+
+
+@patient
+async def test_an_object_plays_the_server(tcpserver):
+    """If it can be called like a coroutine function, it is awaited."""
+    tcpserver.expect_connect()
+    tcpserver.run(Echo())
+    async with await connect(tcpserver) as client:
+        await client.send(b"Hello")
+        assert await receive_exactly(client, 5) == b"Hello"
+        await tcpserver.join()
+
+
 @patient
 async def test_a_plain_function_plays_the_server(tcpserver):
     """In a thread of its own, with a stream that blocks."""
