@@ -10,7 +10,7 @@ from ._engine import Engine
 from ._failure import Failure
 from ._host import Host
 from ._reception import Reception
-from ._steps import Action, ResumeListening, StopListening
+from ._steps import Action, StopListening
 from ._transcript import Transcript
 
 
@@ -35,7 +35,7 @@ class Interlude(Engine):
             # Whoever has connected before is not refused.
             await self._host.settle(lambda: self._reception.count)
             await self._reception.hold()
-        elif isinstance(action, ResumeListening):
+        else:
             await self._reception.resume()
         self.conversation.perform()
         self._acting = False

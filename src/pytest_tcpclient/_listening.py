@@ -10,6 +10,9 @@ import socket
 #: The connections that a kernel completes before the server accepts them.
 BACKLOG = 1024
 
+#: Lets two sockets have one address, even if one of them listens.
+_SHARE = getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)
+
 #: How often a port whose twin on ::1 is taken is exchanged for another one. On a busy
 #: machine about one port in a thousand is.
 TRIES = 20
@@ -49,9 +52,7 @@ def hold(listener: socket.socket) -> socket.socket:
     holder = socket.socket(version)
     holder.setblocking(False)
     for each in (listener, holder):
-        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
-        if hasattr(socket, "SO_REUSEPORT"):
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        each.setsockopt(socket.SOL_SOCKET, _SHARE, 1)
     if version == socket.AF_INET6:
         holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     holder.bind(listener.getsockname())

@@ -66,10 +66,12 @@ class Performer:
             await reset_stream(stream)
         elif isinstance(action, Run):
             return await self._run(action)
-        elif isinstance(action, Send) and action.segments:
-            await self._send_segments(stream, action)
-        elif isinstance(action, Send):
-            await self._send(stream, action.data)
+        else:
+            assert isinstance(action, Send)
+            if action.segments:
+                await self._send_segments(stream, action)
+            else:
+                await self._send(stream, action.data)
         return None
 
     def stop(self) -> None:
