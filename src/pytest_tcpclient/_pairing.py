@@ -9,6 +9,7 @@ to one only when those before it have said no. Both ends cost the same however m
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from ._matchers import Matched, NamedMatcher, NeedData, judge_early
@@ -17,7 +18,8 @@ Expected = TypeVar("Expected")
 Accepted = TypeVar("Accepted")
 
 
-class _Awaited(NamedTuple, Generic[Expected]):
+@dataclass(frozen=True, slots=True)
+class _Awaited(Generic[Expected]):  # Not a NamedTuple: one cannot be generic before Python 3.11.
     expected: Expected
     first: NamedMatcher | None
 
@@ -100,7 +102,8 @@ class Pairing(Generic[Expected, Accepted]):
     def _claim(self, accepted: Accepted) -> Expected | None:
         """Offer one connection to those that wait."""
         data, ended = self._unclaimed[accepted]
-        for index, (expected, first) in enumerate(self._awaited):
+        for index, awaited in enumerate(self._awaited):
+            expected, first = awaited.expected, awaited.first
             if first is not None:
                 outcome = judge_early(first, data)
                 if isinstance(outcome, NeedData) and not ended:

@@ -78,7 +78,7 @@ async def test_the_body_is_another(tcpserver: TcpServer) -> None:
             await client.post("/notes", content=b"buy soap")
 
     assert await failure_of(tcpserver) == (
-        "Expected to get 8 bytes b'buy milk' but actually got b'buy soap'"
+        "Expected to get b'buy milk' but actually got b'buy soap'"
     )
 
 

@@ -105,7 +105,7 @@ async def test_an_object_that_will_not_do(tcpserver: TcpServer) -> None:
             await Client(stream).call("add", n=-5)
 
     assert await failure_of(tcpserver) == (
-        "Expected to get a frame that satisfies is_positive "
+        "Expected to get a frame satisfying is_positive "
         "but actually got frame {'id': 1, 'method': 'add', 'params': {'n': -5}}"
     )
 

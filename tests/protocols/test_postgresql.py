@@ -114,7 +114,7 @@ async def test_another_user(tcpserver: TcpServer) -> None:
 
     failure = await failure_of(tcpserver)
     assert failure.startswith(
-        r"Expected to get a frame that satisfies is_for_ann but actually got frame "
+        r"Expected to get a frame satisfying is_for_ann but actually got frame "
         r'b"\x00\x03\x00\x00'
     )
     assert r"user\x00eve\x00" in failure
