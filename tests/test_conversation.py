@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from helpers import (
     EOF,
+    FILE,
     RESET,
     SERVER,
     Recorder,
@@ -65,7 +66,7 @@ from pytest_tcpclient._failure import (
 from pytest_tcpclient._framings import Incomplete
 from pytest_tcpclient._handle import Handle
 from pytest_tcpclient._matchers import Mismatch, Oversized
-from pytest_tcpclient._steps import Expect, Step
+from pytest_tcpclient._steps import Expect, Place, Run, Step
 
 HELLO = framed(b"Hello")
 
@@ -745,6 +746,20 @@ SEEN = {
     "reset before data": Seen(read(b"Hi"), RESET, None, Ended(b"", None, True, unread=5)),
     "the end of the test": Seen(end(), EOF, Streams(closed=True, waited=False, fed=0), None),
 }  # fmt: skip
+
+
+def test_what_a_function_has_sent_is_counted_and_not_shown() -> None:
+    """Nobody has kept it."""
+    run_it = Run("run", Place(FILE, 1), (), {}, limit=1.0, function=print)
+    conversation, _ = converse(run_it, hang_up())
+    assert conversation.next_action() is run_it
+    conversation.give(5)
+    conversation.perform()
+    conversation.receive_eof()
+    conversation.receive_streams(Streams(closed=True, fed=2))
+    run(conversation)
+    assert conversation.failure is not None
+    assert conversation.failure.problem == Unread(b"", 3)
 
 
 @pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)

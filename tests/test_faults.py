@@ -414,3 +414,16 @@ async def test_a_connection_that_is_joined_raises_the_failure(tcpserver):
     await one.join()
     with pytest.raises(ScriptError, match=r"^nobody has connected to <Connection 1 of <TcpServer"):
         _ = one.client_address
+
+
+@patient
+async def test_to_close_what_the_client_has_aborted_is_no_failure(tcpserver):
+    """There is nothing left to do."""
+    tcpserver.expect_connect()
+    tcpserver.send_bytes(b"not read")
+    tcpserver.expect_reset()
+    tcpserver.disconnect()
+    connection = in_thread(tcpserver)
+    await anyio.to_thread.run_sync(connection.recv, 100, socket.MSG_PEEK)
+    connection.close()
+    await tcpserver.join()

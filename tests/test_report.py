@@ -44,6 +44,7 @@ from pytest_tcpclient._failure import (
     Standing,
     TimedOut,
     Unread,
+    Unwanted,
     WasReset,
 )
 from pytest_tcpclient._framings import Incomplete, LengthPrefixed
@@ -52,6 +53,7 @@ from pytest_tcpclient._report import aside, render, standing
 from pytest_tcpclient._report.data import comparison, first_difference, quoted
 from pytest_tcpclient._steps import (
     Expect,
+    ExpectNoConnection,
     ExpectNothing,
     ExpectReset,
     Place,
@@ -652,6 +654,19 @@ CASES = {
         Script of connection 1 to 127.0.0.1:5000:
           skipped      expect_connect()   test_client.py:3
         > failed       send_bytes(reply)  test_client.py:4
+        """,
+    ),
+    "no connection wanted": Case(
+        failed(
+            Unwanted(2),
+            ExpectNoConnection("expect_no_connection", Place(FILE, 4), (0.5,), limit=0.5),
+            connection=None,
+        ),
+        """\
+        Expected no connection, but the client opened connection 2.
+
+        Script of 127.0.0.1:5000:
+        > failed       expect_no_connection(0.5)  test_client.py:4
         """,
     ),
     "broken": Case(

@@ -686,6 +686,21 @@ async def test_a_heartbeat_is_answered_in_the_background(tcpserver):
     assert repr(rule) == "<Rule b'PING', applied 6 times>"
 
 
+@pytest.mark.tcpserver(framing=Letters(), newline=b"\r\n", timeout=10)
+async def test_a_rule_may_answer_with_a_message_or_a_line(tcpserver):
+    """Delimited as those of the server are."""
+    tcpserver.whenever(frame("a"), frame("b"))
+    tcpserver.whenever(frame("c"), lambda: line(b"see"))
+    with pytest.raises(TypeError, match=r"^line must be bytes, not _Any$"):
+        tcpserver.whenever(b"x", line())
+    tcpserver.expect_connect()
+    tcpserver.expect_frame("z")
+    async with await connect(tcpserver) as client:
+        await client.send(b"ACZ")
+        assert await receive_exactly(client, 6) == b"Bsee\r\n"
+        await tcpserver.join()
+
+
 @patient
 async def test_a_rule_that_is_stopped_applies_no_more(tcpserver):
     """What it would have answered is for the script again."""
@@ -899,6 +914,15 @@ async def test_a_plain_function_that_fails_to_return_is_left(tcpserver):
         go_on.set()
         await anyio.to_thread.run_sync(ended.wait, 10)
     assert len(caught) == 1
+
+
+@pytest.mark.tcpserver(strict=False)
+async def test_a_function_that_plays_until_the_test_is_over(tcpserver):
+    """It is ended with the server."""
+    tcpserver.expect_connect()
+    tcpserver.run(silent, timeout=60)
+    async with await connect(tcpserver):
+        await tcpserver.connections[0].wait()
 
 
 @patient

@@ -366,7 +366,9 @@ class Conversation:
             self._adrift, self._accepted = None, 0
             return
         step = self.current
-        if overtaken and not self._accepted:
+        # What the client is known to have aborted need not be closed any more.
+        over = isinstance(step, Disconnect) and self.reset
+        if over or (overtaken and not self._accepted):
             self.perform()
         # Known to be closed: that is what was wrong. Otherwise, or in the middle of the data, it
         # was a reset that made the stream useless.

@@ -591,6 +591,16 @@ def named(name: str, matcher: object) -> NamedMatcher:
     )
 
 
+def spoken(message: Frame | Line) -> bytes:
+    """The bytes on the wire of a message or a line, to send it."""
+    __tracebackhide__ = True
+    if isinstance(message, Frame):
+        assert message.framing is not None
+        return message.framing.encode(message.expected)
+    assert message.newline is not None
+    return checked_bytes("line", message.expected, empty=True) + message.newline
+
+
 def _parts(word: str, matchers: tuple[object, ...]) -> tuple[NamedMatcher, ...]:
     __tracebackhide__ = True
     if not matchers:

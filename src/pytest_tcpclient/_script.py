@@ -20,7 +20,7 @@ from ._checked import checked_bytes, checked_flag, checked_seconds, checked_size
 from ._contents import ANY, Late, given, given_content
 from ._framings import LINE_LIMIT, Checked, Framing, OwnFraming, checked_framing
 from ._handle import Handle
-from ._matchers import Count, Exactly, Frame, Line, Matcher, NamedMatcher, Until, named
+from ._matchers import Count, Exactly, Frame, Line, Matcher, NamedMatcher, Until, named, spoken
 from ._rule import Rule
 from ._steps import (
     Declaration,
@@ -46,6 +46,9 @@ P = TypeVar("P")
 #: Bytes, or a function that gives them when it is time. If it takes an argument, that is what
 #: the last expectation of the connection received (``None`` if there was none).
 Data = bytes | Callable[[], bytes] | Callable[[Any], bytes]
+
+#: What a background rule may answer.
+Reply = bytes | Matcher | None
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -521,7 +524,7 @@ class Script(ABC):
     def whenever(
         self,
         matcher: bytes | Matcher,
-        reply: bytes | Callable[[], bytes | None] | Callable[[Any], bytes | None] | None = None,
+        reply: Reply | Callable[[], Reply] | Callable[[Any], Reply] = None,
     ) -> Rule:
         """Answer something whenever it comes, in the background: a heartbeat, a prelude.
 
@@ -530,8 +533,9 @@ class Script(ABC):
         Said to a server, it is about all its connections; to a connection, about that one.
 
         :param matcher: bytes, or a matcher as for :meth:`expect`.
-        :param reply: what is sent: bytes, a function that gives them (of what the matcher
-            received, if it takes an argument), or ``None`` for no answer.
+        :param reply: what is sent: bytes, a message (``frame(payload)``) or a line
+            (``line(b"...")``), a function that gives one of these (of what the matcher received,
+            if it takes an argument), or ``None`` for no answer.
         :return: the rule, to see how often it has applied, and to stop it.
         """
         __tracebackhide__ = True
@@ -539,11 +543,14 @@ class Script(ABC):
 
         def checked(reply: object) -> bytes | None:
             __tracebackhide__ = True
+            if isinstance(reply, Frame | Line):
+                return spoken(reply.bound(self._framing, self._newline))
             return None if reply is None else checked_bytes("reply", reply)
 
         answer = given(reply, checked)
+        shown = (wanted,) if reply is None else (wanted, answer if callable(reply) else reply)
         declaration: Declaration = (
-            *("whenever", place_of_caller(), (wanted,) if answer is None else (wanted, answer), {}),
+            *("whenever", place_of_caller(), shown, {}),
             *(self._limit(None), False),
         )
         rule = Rule(declaration, wanted.bound(self._framing, self._newline), answer)
