@@ -234,13 +234,16 @@ def test_bare(step: Step, python: Path) -> None:
         step.venv(python, "-e", ROOT, *needed),
         *("-o", "addopts=-p pytester -p no:randomly --strict-markers"),
         *("-W", "ignore:Unknown config option"),
-        # Those that run tests in a pytest of their own need the plugins.
-        *(
-            f"--ignore=tests/test_{name}.py"
-            for name in ("plugin", "readme", "supervision", "world")
-        ),
         *("tests", "examples/test_hello.py"),
     )
+
+
+def protocols(step: Step, python: Path) -> None:
+    """The scripts of tests/protocols, with the newest of all of the client libraries."""
+    interpreter = step.venv(python, "-e", f"{ROOT}[test,protocols]")
+    step.run(interpreter, *PYTEST, "tests/protocols")
+    if any("skipped" in line for line in step.summaries()):
+        raise Failed("a test was skipped: a client library is missing")
 
 
 def dist(step: Step, python: Path) -> None:
@@ -287,6 +290,7 @@ def plan(pythons: dict[str, Path]) -> tuple[list[Step], Step]:
     others = [
         step("readme", "the commands of README.rst", test_readme, readers),
         step("lint", "form, types and layers", lint, newest),
+        step("protocols", "the scripts for real protocols", protocols, newest),
         step("dist", "wheel and sdist", dist, newest),
     ]
     last = step(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from re import Match
 from typing import Any
 
 from pytest_tcpclient._conversation import CONCLUDE, Conversation, Signal
-from pytest_tcpclient._failure import Failure
+from pytest_tcpclient._failure import Failure, Raised
 from pytest_tcpclient._framings import Checked, LengthPrefixed
 from pytest_tcpclient._handle import Handle
 from pytest_tcpclient._matchers import Exactly, Frame
@@ -140,9 +141,31 @@ class Played:
     failure: Failure | None
     performed: list[Step | Signal]
     done: list[bool]
+    skipped: list[bool]
     received: list[object]
+    counts: list[int]
     signal: Signal
     conversation: Conversation = field(compare=False)
+
+
+def comparable(value: object) -> object:
+    """What was received or raised, such that two of them are equal if they say the same."""
+    if isinstance(value, Match):
+        return "match", value.re, value.span(), value.string
+    if isinstance(value, BaseException):
+        return type(value), str(value)
+    return tuple(map(comparable, value)) if isinstance(value, tuple) else value
+
+
+def verdict(played: Played) -> list[object]:
+    """All that could tell one play from another, with errors and matches made comparable."""
+    failure = played.failure
+    raised = failure.problem.error if failure and isinstance(failure.problem, Raised) else None
+    return [
+        failure if raised is None else (comparable(raised), failure and failure.step),
+        *(played.performed, played.done, played.skipped, played.received, played.counts),
+        *(played.signal, played.conversation.limit, played.conversation.standing()),
+    ]
 
 
 def converse(*steps: Step, patience: float | None = None) -> tuple[Conversation, list[Handle[Any]]]:
@@ -165,9 +188,16 @@ def run(conversation: Conversation, performed: list[Any] | None = None) -> Signa
     return action
 
 
-def play(steps: Sequence[Step], pieces: Sequence[bytes], ending: str | None = None) -> Played:
+def play(
+    steps: Sequence[Step],
+    pieces: Sequence[bytes],
+    ending: str | None = None,
+    rules: Sequence[Rule] = (),
+) -> Played:
     """Play a script against a client that sends these pieces, and then perhaps ends."""
     conversation, handles = converse(*steps, patience=1.0)
+    for rule in rules:
+        conversation.add_rule(rule)
     performed: list[Step | Signal] = []
     conversation.connect()
     run(conversation, performed)
@@ -186,7 +216,9 @@ def play(steps: Sequence[Step], pieces: Sequence[bytes], ending: str | None = No
         conversation.failure,
         performed,
         [handle.done for handle in handles],
-        [handle.received if handle.done else None for handle in handles],
+        [handle.skipped for handle in handles],
+        [comparable(handle.received) if handle.done else None for handle in handles],
+        [rule.count for rule in rules],
         signal,
         conversation,
     )

@@ -9,14 +9,16 @@ from typing import NamedTuple
 
 import pytest
 
-INI = """
+#: What a user has who has set nothing of ours.
+DEFAULTS = """
 [pytest]
 filterwarnings = error
-tcpclient_timeout = 0.3
-tcpclient_grace = 0.2
 """
 if importlib.util.find_spec("pytest_asyncio") is not None:
-    INI += "asyncio_mode = strict\nasyncio_default_fixture_loop_scope = function\n"
+    DEFAULTS += "asyncio_mode = strict\nasyncio_default_fixture_loop_scope = function\n"
+
+#: Tests of tests need not wait for long.
+INI = DEFAULTS + "tcpclient_timeout = 0.3\ntcpclient_grace = 0.2\n"
 
 HEADER = """
 import anyio, asyncio, pytest, socket, sys
@@ -86,7 +88,7 @@ class Result(NamedTuple):
     """How one phase of a test ended.
 
     ``line`` is the first line of the failure, ``at`` the line of the test at which the
-    traceback ends, ``text`` all that pytest prints about it.
+    traceback ends, ``text`` all that pytest prints about it, ``seconds`` what it took.
     """
 
     when: str
@@ -94,6 +96,7 @@ class Result(NamedTuple):
     line: str = ""
     at: str = ""
     text: str = ""
+    seconds: float = 0.0
 
 
 class Run(NamedTuple):
@@ -104,9 +107,11 @@ class Run(NamedTuple):
     exit_code: int
 
 
-def run(pytester: pytest.Pytester, runner: Runner, source: str, *arguments: str) -> Run:
+def run(
+    pytester: pytest.Pytester, runner: Runner, source: str, *arguments: str, ini: str = INI
+) -> Run:
     """Run the tests of a source under one runner, in this process."""
-    pytester.makeini(INI)
+    pytester.makeini(ini)
     path = pytester.makepyfile(runner.header() + textwrap.dedent(source))
     quiet = [word for name in NOT_WANTED for word in ("-p", f"no:{name}")]
     record = pytester.inline_run(*quiet, *arguments)
@@ -120,16 +125,17 @@ def run(pytester: pytest.Pytester, runner: Runner, source: str, *arguments: str)
         else:
             assert name not in others, f"{name} ended twice: {others[name]}, {report}"
             others[name] = _result(report, path)
+    assert record.ret is not None
     return Run(passed, others, int(record.ret))
 
 
 def _result(report: pytest.TestReport, path: Path) -> Result:
-    text = str(report.longrepr)
     crash = getattr(report.longrepr, "reprcrash", None)
-    if crash is None:
-        return Result(report.when, report.outcome, text=text)
-    line = crash.message.partition("\n")[0]
-    if Path(crash.path) != path:
-        return Result(report.when, report.outcome, line, f"{crash.path}:{crash.lineno}", text)
-    at = path.read_text().splitlines()[crash.lineno - 1].strip()
-    return Result(report.when, report.outcome, line, at, text)
+    line = at = ""
+    if crash is not None:
+        line = crash.message.partition("\n")[0]
+        at = f"{crash.path}:{crash.lineno}"
+        if Path(crash.path) == path:
+            at = path.read_text().splitlines()[crash.lineno - 1].strip()
+    text = str(report.longrepr)
+    return Result(report.when, report.outcome, line, at, text, report.duration)

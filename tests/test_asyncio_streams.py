@@ -118,7 +118,7 @@ async def test_nothing_is_observed_without_the_check(tcpserver):
     assert classes() == ORIGINALS
 
 
-@pytest.mark.tcpserver(check_streams=True)
+@pytest.mark.tcpserver(check_streams=True, timeout=10)
 async def test_the_hooks_look_like_what_they_observe(tcpserver):
     """Whoever inspects asyncio finds the same names and signatures."""
     for (owner, name), original, hook in zip(OBSERVED, ORIGINALS, classes(), strict=True):
@@ -128,7 +128,7 @@ async def test_the_hooks_look_like_what_they_observe(tcpserver):
         assert inspect.iscoroutinefunction(hook) is inspect.iscoroutinefunction(original)
 
 
-@pytest.mark.tcpserver(check_streams=True)
+@pytest.mark.tcpserver(check_streams=True, timeout=10)
 async def test_the_last_server_takes_the_hooks_with_it(tcpserver_factory):
     """Any number of servers share them."""
     servers = [await tcpserver_factory() for _ in range(3)]
@@ -279,6 +279,7 @@ async def test_a_stream_that_has_no_addresses_any_more(pair):
         ),
         ("", "/tmp/socket", None),
         (None, ("127.0.0.1", 2), None),
+        ((), ("127.0.0.1", 2), None),
         (("127.0.0.1", 1), None, None),
     ],
 )
@@ -340,7 +341,7 @@ def test_hooks_that_others_are_on_top_of():
         StreamReaderProtocol.connection_made = ORIGINALS[0]
 
 
-@pytest.mark.tcpserver(check_streams=True)
+@pytest.mark.tcpserver(check_streams=True, timeout=10)
 async def test_a_pytest_within_pytest(tcpserver, pytester):
     """In the same process it leaves the server outside of it alone."""
     if importlib.util.find_spec("pytest_asyncio") is None:
@@ -352,6 +353,7 @@ async def test_a_pytest_within_pytest(tcpserver, pytester):
         import asyncio, pytest
 
         @pytest.mark.asyncio
+        @pytest.mark.tcpserver(timeout=10)
         async def test_it(tcpserver):
             tcpserver.expect_connect()
             tcpserver.expect_disconnect(timeout=0.05)
@@ -373,7 +375,7 @@ async def test_a_pytest_within_pytest(tcpserver, pytester):
         await tcpserver.join()
 
 
-@pytest.mark.tcpserver(check_streams=True)
+@pytest.mark.tcpserver(check_streams=True, timeout=10)
 async def test_streams_are_judged_on_every_loop(tcpserver):
     """Of all that asyncio's loops have in common, this is made."""
     tcpserver.expect_connect()

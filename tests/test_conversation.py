@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from helpers import (
     EOF,
+    FILE,
     RESET,
     SERVER,
     Recorder,
@@ -71,7 +72,7 @@ from pytest_tcpclient._failure import (
 from pytest_tcpclient._framings import Incomplete
 from pytest_tcpclient._handle import Handle
 from pytest_tcpclient._matchers import Mismatch, Oversized
-from pytest_tcpclient._steps import Expect, Step
+from pytest_tcpclient._steps import Expect, Place, Run, Step
 
 HELLO = framed(b"Hello")
 
@@ -753,6 +754,20 @@ SEEN = {
 }  # fmt: skip
 
 
+def test_what_a_function_has_sent_is_counted_and_not_shown() -> None:
+    """Nobody has kept it."""
+    run_it = Run("run", Place(FILE, 1), (), {}, limit=1.0, function=print)
+    conversation, _ = converse(run_it, hang_up())
+    assert conversation.next_action() is run_it
+    conversation.give(5)
+    conversation.perform()
+    conversation.receive_eof()
+    conversation.receive_streams(Streams(closed=True, fed=2))
+    run(conversation)
+    assert conversation.failure is not None
+    assert conversation.failure.problem == Unread(b"", 3)
+
+
 @pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
 def test_a_client_that_is_seen(seen: Seen) -> None:
     """What it has left unread wins over how it ended; then comes what it did not do in time."""
@@ -1319,3 +1334,29 @@ def test_tls_cannot_be_started_when_both_have_closed() -> None:
     run(conversation)
     assert conversation.failure is not None
     assert conversation.failure.problem == NotSent(None)
+
+
+@pytest.mark.parametrize("data", [b"", b"Hello"])
+def test_no_bytes_at_all(data: bytes) -> None:
+    """A count that turns out to be zero comes true at once, and takes nothing."""
+    script = Recorder()
+    script.expect_count(lambda: 0)
+    script.expect_bytes(b"Hello")
+    conversation, handles = converse(*script.steps)
+    if data:
+        conversation.receive_data(data)
+    assert conversation.next_action() is (IDLE if data else RECEIVE)
+    assert handles[0].received == b""
+    assert handles[1].done == bool(data)
+
+
+def test_no_bytes_are_not_what_was_expected() -> None:
+    """The content is judged as any other."""
+    script = Recorder()
+    script.expect_count(lambda: 0, lambda data: False)
+    conversation, _ = converse(*script.steps)
+    assert conversation.next_action() is CONCLUDE
+    conversation.conclude()
+    assert conversation.failure is not None
+    assert isinstance(conversation.failure.problem, Differs)
+    assert conversation.failure.problem.received == b""

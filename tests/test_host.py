@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def supervisor():
     """A supervisor as outside of pytest."""
-    supervisor = Supervisor(Rules(), Options(timeout=0.2))
+    supervisor = Supervisor(Rules(grace=0.05), Options(timeout=0.2))
     yield supervisor
     await supervisor.close()
 
@@ -45,7 +45,7 @@ async def test_a_crash_of_the_server_is_its_failure(tcpserver, monkeypatch):
     tcpserver.expect_bytes(b"Hello", timeout=60)
     async with await connect(tcpserver) as client:
         await client.send(b"Hello")
-        with anyio.fail_after(5), pytest.raises(ScriptMismatch) as caught:
+        with anyio.fail_after(30), pytest.raises(ScriptMismatch) as caught:
             await tcpserver.join()
     text = str(caught.value)
     assert text.startswith(
@@ -58,9 +58,45 @@ async def test_a_crash_of_the_clock_is_a_failure_too(tcpserver, monkeypatch):
     """Without it no limit would ever pass."""
     monkeypatch.setattr(type(tcpserver), "look_at", failing)
     tcpserver.expect_connect()
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         line = await failure_of(tcpserver)
     assert line == "pytest-tcpclient has failed: ZeroDivisionError('a bug of ours')"
+
+
+class Signalled(BaseException):
+    """What a signal handler raises: that of pytest-timeout, for one."""
+
+
+async def test_what_a_signal_handler_raises_is_what_the_test_ends_with(supervisor, monkeypatch):
+    """Even if it hits upon a task of ours."""
+    server = await open_server(supervisor)
+    server.expect_connect(timeout=60)
+
+    def look_at(self, now):
+        monkeypatch.undo()
+        raise Signalled("time is up")
+
+    monkeypatch.setattr(type(server), "look_at", look_at)
+    with pytest.raises(Signalled, match=r"^time is up") as caught:
+        await supervisor.watch(server.join())
+    [note] = caught.value.__notes__
+    assert note.startswith(f"The server {server.name} was at expect_connect(timeout=60) (")
+
+
+async def test_a_failure_goes_before_what_a_signal_handler_raises(supervisor, monkeypatch):
+    """It was there first."""
+    server = await open_server(supervisor)
+    server.expect_connect(timeout=0)
+
+    def look_at(self, now):
+        if server.failure is None:
+            return now
+        monkeypatch.undo()
+        raise Signalled("time is up")
+
+    monkeypatch.setattr(type(server), "look_at", look_at)
+    with pytest.raises(ScriptMismatch, match=r"^Timed out waiting for client to connect\."):
+        await supervisor.watch(anyio.sleep(60))
 
 
 async def test_a_crash_is_the_failure_of_all_servers(supervisor, monkeypatch):
@@ -76,34 +112,46 @@ async def test_a_crash_is_the_failure_of_all_servers(supervisor, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no limits to set")
-async def test_a_server_that_cannot_accept_says_why(tcpserver):
-    """The process has as many files open as it may have."""
+@pytest.mark.parametrize(
+    ("expected", "line"),
+    [
+        (2, "The server cannot accept connections: [Errno 24] "),
+        (1, "While waiting for client to disconnect a second connection was attempted."),
+    ],
+)
+async def test_a_server_that_cannot_accept_says_why(tcpserver, expected, line):
+    """The process has as many files open as it may have: too many connections, perhaps."""
     import resource
 
-    tcpserver.expect_connect(timeout=60)
+    for _ in range(expected):
+        tcpserver.expect_connect(timeout=60)
+        tcpserver.expect_disconnect(timeout=60)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with socket.socket() as client:
         client.setblocking(False)
-        # The lowest number that is free is the first one that is too high.
-        with socket.socket() as lowest:
-            limit = lowest.fileno()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-        try:
-            client.connect_ex((tcpserver.host, tcpserver.port))
-            with anyio.fail_after(5):
-                while tcpserver.failure is None:
+        async with await connect(tcpserver), await connect(tcpserver):
+            with anyio.fail_after(30):
+                while tcpserver._reception.count < 2:
                     await anyio.lowlevel.checkpoint()
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        line = await failure_of(tcpserver)
-        assert line.startswith("The server cannot accept connections: [Errno 24] ")
+            # The lowest number that is free is the first one that is too high.
+            with socket.socket() as lowest:
+                limit = lowest.fileno()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            try:
+                client.connect_ex((tcpserver.host, tcpserver.port))
+                with anyio.fail_after(30):
+                    while tcpserver.failure is None:
+                        await anyio.lowlevel.checkpoint()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert (await failure_of(tcpserver)).startswith(line)
 
 
 async def test_a_host_may_be_stopped_before_its_task_has_begun():
     """An error between the two leaves no task behind."""
     host = Host(failing)
     host.start()
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         await host.stop()
 
 
@@ -138,6 +186,35 @@ async def test_a_body_in_another_event_loop_is_not_run(supervisor):
     ]
 
 
+async def test_a_failure_ends_no_other_example(supervisor):
+    """Each example of Hypothesis is a run of its own; that before it may have failed just now."""
+
+    async def failing_body():
+        server = await open_server(supervisor)
+        server.expect_connect()
+        server.expect_bytes(b"Hello")
+        async with await connect(server) as client:
+            await client.send(b"HELLO")
+            await client.receive()  # Until the connection is reset: the grace begins.
+
+    async def slow_body():
+        server = await open_server(supervisor)
+        server.expect_connect()
+        server.expect_bytes(b"Hello")
+        async with await connect(server) as client:
+            await anyio.sleep(0.15)  # Longer than the grace, and than the time for a clean-up.
+            await client.send(b"Hello")
+            await server.join()
+        bodies.append("slow")
+
+    bodies = []
+    await open_server(supervisor)  # As the fixture has it: it lasts.
+    with pytest.raises(ScriptMismatch, match=r"^Expected to read b.Hello. but actually read"):
+        await supervisor.watch(failing_body())
+    await supervisor.watch(slow_body())
+    assert bodies == ["slow"]
+
+
 async def test_a_body_that_was_torn_out_of_its_loop_is_ended(supervisor):
     """As pytest-timeout and Ctrl-C do: its runner has given up, and its clean-up runs."""
     server = await open_server(supervisor)
@@ -155,7 +232,7 @@ async def test_a_body_that_was_torn_out_of_its_loop_is_ended(supervisor):
         tasks.start_soon(supervisor.watch, body())
         await begun.wait()
         supervisor.interrupt()
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             await ended.wait()
     supervisor.interrupt()  # There is nothing left to end.
 

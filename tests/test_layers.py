@@ -19,7 +19,7 @@ MODULES = {
     for path in SOURCE.rglob("*.py")
 }
 
-TESTS = {path.name: path for path in Path(__file__).parent.glob("test_*.py")}
+TESTS = {path.name: path for path in Path(__file__).parent.rglob("test_*.py")}
 
 #: The lower half: no I/O, no clock, no tasks.
 LOWER = {
@@ -37,6 +37,7 @@ LOWER = {
     "_report",
     "_report.data",
     "_report.message",
+    "_report.objects",
     "_report.script",
     "_report.tls",
     "_rule",
@@ -54,8 +55,10 @@ MIDDLE = {
     "_engine",
     "_factory",
     "_host",
+    "_interlude",
     "_listening",
     "_performer",
+    "_reception",
     "_run",
     "_server",
     "_supervisor",

@@ -38,6 +38,7 @@ from pytest_tcpclient._failure import (
     NotADisconnect,
     NotClosed,
     NotEncrypted,
+    NotReset,
     NotSent,
     NotSilent,
     NotWaited,
@@ -49,13 +50,24 @@ from pytest_tcpclient._failure import (
     TimedOut,
     TlsFailed,
     Unread,
+    Unwanted,
     WasReset,
 )
 from pytest_tcpclient._framings import Incomplete, LengthPrefixed
 from pytest_tcpclient._matchers import Frame, Mismatch, Oversized
 from pytest_tcpclient._report import aside, render, standing
 from pytest_tcpclient._report.data import comparison, first_difference, quoted
-from pytest_tcpclient._steps import Expect, ExpectNothing, Place, Send, Skipped, Step, Undecided
+from pytest_tcpclient._steps import (
+    Expect,
+    ExpectNoConnection,
+    ExpectNothing,
+    ExpectReset,
+    Place,
+    Send,
+    Skipped,
+    Step,
+    Undecided,
+)
 
 NOTHING = ScriptView()
 
@@ -611,6 +623,15 @@ CASES = {
         If this is on purpose: @pytest.mark.tcpserver(check_left_open=False).
         """,
     ),
+    "closed instead of a reset": Case(
+        failed(NotReset(), ExpectReset("expect_reset", Place(FILE, 4), (), limit=1.0)),
+        """\
+        Expected the client to reset the connection, but it closed it.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_reset()  test_client.py:4
+        """,
+    ),
     "not silent": Case(
         failed(
             NotSilent(b"Hello"),
@@ -688,6 +709,19 @@ CASES = {
         Script of connection 1 to 127.0.0.1:5000:
           skipped      expect_connect()   test_client.py:3
         > failed       send_bytes(reply)  test_client.py:4
+        """,
+    ),
+    "no connection wanted": Case(
+        failed(
+            Unwanted(2),
+            ExpectNoConnection("expect_no_connection", Place(FILE, 4), (0.5,), limit=0.5),
+            connection=None,
+        ),
+        """\
+        Expected no connection, but the client opened connection 2.
+
+        Script of 127.0.0.1:5000:
+        > failed       expect_no_connection(0.5)  test_client.py:4
         """,
     ),
     "broken": Case(

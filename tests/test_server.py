@@ -98,7 +98,7 @@ async def test_the_client_may_talk_while_the_server_sends(tcpserver):
         sent = tcpserver.send_bytes(data)
         received = tcpserver.expect_bytes(b"Hello")
         await client.send(b"Hello")
-        with anyio.fail_after(1):
+        with anyio.fail_after(30):
             while What.RECEIVED not in [event.what for event in tcpserver.transcript]:
                 await anyio.lowlevel.checkpoint()
         assert not sent.done
@@ -290,15 +290,21 @@ async def test_it_says_where_it_listens(tcpserver):
     ("host", "refused"), [("127.0.0.1", socket.AF_INET6), ("::1", socket.AF_INET)]
 )
 async def test_it_listens_where_it_is_told_and_nowhere_else(tcpserver_factory, host, refused):
-    """An address is one address."""
+    """An address is one address: the same port of the other is to be had."""
+    other = {socket.AF_INET6: "::1", socket.AF_INET: "127.0.0.1"}[refused]
     server = await tcpserver_factory(host=host)
     assert server.host == host
     server.expect_connect()
     async with await anyio.connect_tcp(host, server.port):
         await server.join()
-    other = {socket.AF_INET6: "::1", socket.AF_INET: "127.0.0.1"}[refused]
-    with socket.socket(refused) as client:
-        assert client.connect_ex((other, server.port)) != 0
+    with socket.socket(refused) as twin:
+        while True:
+            try:
+                twin.bind((other, server.port))
+                break
+            except OSError:  # Another process has it: that is not so with every port.
+                server = await tcpserver_factory(host=host)
+                assert len(tcpserver_factory._supervisor.servers) < 20
 
 
 async def test_a_port_can_be_chosen(tcpserver_factory, free_tcp_port):

@@ -176,22 +176,22 @@ def is_ping(received):
         (
             lambda s: s.expect_line(is_ping),
             b"PONG\n",
-            "Expected to get a line that satisfies is_ping but actually got line b'PONG'",
+            "Expected to get a line satisfying is_ping but actually got line b'PONG'",
         ),
         (
             lambda s: s.expect_line(limit=4),
             b"12345",
-            "Expected to get a line but it is longer than 4 bytes, which is the limit.",
+            "Expected to get a line but it is longer than the limit of 4 bytes.",
         ),
         (
             lambda s: s.expect_until(b";", b"a;"),
             b"b;",
-            "Expected to get data up to b';' b'a;' but actually got b'b;'",
+            "Expected to get b'a;' but actually got b'b;'",
         ),
         (
             lambda s: s.expect_count(2, b"ab"),
             b"ba",
-            "Expected to get 2 bytes b'ab' but actually got b'ba'",
+            "Expected to get b'ab' but actually got b'ba'",
         ),
         (
             lambda s: s.expect_frame(re.compile(b"a+")),
@@ -201,7 +201,7 @@ def is_ping(received):
         (
             lambda s: s.expect(any_of(b"YES", b"NO")),
             b"NEVER",
-            "Expected to get any of b'YES', b'NO' but actually got b'NEV'",
+            "Expected to get any of b'YES', b'NO' but actually got b'NE'",
         ),
         (
             lambda s: s.expect(in_any_order(b"one", b"two")),
@@ -239,7 +239,7 @@ def is_ping(received):
         (
             lambda s: s.expect_frame(framing=Delimited(b";", limit=2)),
             b"abc",
-            "Expected to get a frame but it is longer than 2 bytes, which is the limit.",
+            "Expected to get a frame but it is longer than the limit of 2 bytes.",
         ),
     ],
 )
@@ -686,6 +686,21 @@ async def test_a_heartbeat_is_answered_in_the_background(tcpserver):
     assert repr(rule) == "<Rule b'PING', applied 6 times>"
 
 
+@pytest.mark.tcpserver(framing=Letters(), newline=b"\r\n", timeout=10)
+async def test_a_rule_may_answer_with_a_message_or_a_line(tcpserver):
+    """Delimited as those of the server are."""
+    tcpserver.whenever(frame("a"), frame("b"))
+    tcpserver.whenever(frame("c"), lambda: line(b"see"))
+    with pytest.raises(TypeError, match=r"^line must be bytes, not _Any$"):
+        tcpserver.whenever(b"x", line())
+    tcpserver.expect_connect()
+    tcpserver.expect_frame("z")
+    async with await connect(tcpserver) as client:
+        await client.send(b"ACZ")
+        assert await receive_exactly(client, 6) == b"Bsee\r\n"
+        await tcpserver.join()
+
+
 @patient
 async def test_a_rule_that_is_stopped_applies_no_more(tcpserver):
     """What it would have answered is for the script again."""
@@ -770,6 +785,25 @@ async def test_a_function_plays_the_server(tcpserver):
         (What.RECEIVED, b"abcdef"),
         (What.SENT, b"ABC"),
     ]
+
+
+class Echo:
+    """An object that can be called like an async function."""
+
+    async def __call__(self, stream):
+        """Echo once."""
+        await stream.send(await stream.receive())
+
+
+@patient
+async def test_an_object_plays_the_server(tcpserver):
+    """If it can be called like a coroutine function, it is awaited."""
+    tcpserver.expect_connect()
+    tcpserver.run(Echo())
+    async with await connect(tcpserver) as client:
+        await client.send(b"Hello")
+        assert await receive_exactly(client, 5) == b"Hello"
+        await tcpserver.join()
 
 
 @patient
@@ -880,6 +914,15 @@ async def test_a_plain_function_that_fails_to_return_is_left(tcpserver):
         go_on.set()
         await anyio.to_thread.run_sync(ended.wait, 10)
     assert len(caught) == 1
+
+
+@pytest.mark.tcpserver(strict=False)
+async def test_a_function_that_plays_until_the_test_is_over(tcpserver):
+    """It is ended with the server."""
+    tcpserver.expect_connect()
+    tcpserver.run(silent, timeout=60)
+    async with await connect(tcpserver):
+        await tcpserver.connections[0].wait()
 
 
 @patient

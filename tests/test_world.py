@@ -28,7 +28,7 @@ WRONG = "E * Failed: Expected to read b'Hello' but actually read b'HELLO'"
 def tests(pytester):
     """Makes test files for one runner, and runs them in a process of their own."""
 
-    def run_tests(runner, source, *arguments, files=1, timeout=30):
+    def run_tests(runner, source, *arguments, files=1, timeout=100):
         pytester.makeini(INI)
         text = runner.header() + textwrap.dedent(HELLO) + textwrap.dedent(source)
         for number in range(files):
@@ -98,7 +98,7 @@ def test_only_the_failed_ones_again(tests, pytester):
     runner = RUNNERS["anyio on asyncio"]
     options = ("-p", "no:randomly", "-p", "no:xdist")
     tests(runner, TWO_CLASSES, "-x", *options).assert_outcomes(passed=5, failed=1)
-    result = pytester.runpytest_subprocess("--lf", *options, timeout=30)
+    result = pytester.runpytest_subprocess("--lf", *options, timeout=100)
     result.assert_outcomes(failed=1, deselected=11)
     result.stdout.fnmatch_lines([WRONG])
 
@@ -116,7 +116,7 @@ def test_a_debugger_opens_at_the_line_of_the_test(tests, pytester, runner):
     result = pytester.run(
         *(sys.executable, "-m", "pytest", "--pdb", "-p", "no:randomly", "-p", "no:xdist"),
         stdin=b"p 'said', said\nc\n",
-        timeout=30,
+        timeout=100,
     )
     result.stdout.fnmatch_lines(
         [
@@ -146,7 +146,7 @@ def test_clocks_stand_at_a_prompt(tests, pytester, runner):
     result = pytester.run(
         *(sys.executable, "-m", "pytest", "-p", "no:randomly", "-p", "no:xdist"),
         stdin=b"import time; time.sleep(1)\nc\n",
-        timeout=30,
+        timeout=100,
     )
     result.stdout.fnmatch_lines(["(Pdb)*"])
     result.assert_outcomes(passed=1)
@@ -286,7 +286,7 @@ def test_every_step_from_the_first_line(tests, pytester, runner):
     result = pytester.run(
         *(sys.executable, "-m", "pytest", "--trace", "-p", "no:randomly", "-p", "no:xdist"),
         stdin=b"c\n",
-        timeout=30,
+        timeout=100,
     )
     result.stdout.fnmatch_lines(["(Pdb)*"])
     result.assert_outcomes(passed=1)

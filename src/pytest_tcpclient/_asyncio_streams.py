@@ -189,9 +189,9 @@ class StreamsWatcher:
         return self._clients.get(getattr(writer, "_protocol", None))
 
 
-def _key(client: object, server: object) -> _Key | None:
+def _key(client: Any, server: Any) -> _Key | None:
     """What both ends of a TCP connection have in common."""
-    if not (isinstance(client, tuple) and isinstance(server, tuple)):
+    if not all(isinstance(each, tuple) and len(each) >= 2 for each in (client, server)):
         return None
     # An IPv6 socket that is connected to an IPv4 one calls the addresses so.
     near, far = (str(each[0]).removeprefix("::ffff:") for each in (client, server))

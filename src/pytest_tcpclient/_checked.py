@@ -42,10 +42,10 @@ def checked_flag(name: str, value: object) -> bool:
     return value
 
 
-def checked_size(name: str, value: object) -> int:
-    """A number of bytes, 1 or more."""
+def checked_size(name: str, value: object, *, least: int = 1) -> int:
+    """A number of bytes, ``least`` or more."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be a number of bytes, not {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be a number of bytes, 1 or more, not {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be a number of bytes, {least} or more, not {value!r}")
     return value

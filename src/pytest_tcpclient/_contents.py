@@ -124,14 +124,23 @@ def compare(content: Any, actual: Any) -> tuple[bool, Any]:
     if isinstance(content, Predicate):
         return content.accepts(actual), actual
     if isinstance(content, re.Pattern):
-        match = content.fullmatch(actual)
+        # A framing of the test's own may give what no pattern can match.
+        match = content.fullmatch(actual) if isinstance(actual, str | bytes) else None
         return match is not None, match
     return bool(content == actual), actual
 
 
 def name_of(function: Callable[..., Any]) -> str:
     """What a function is called, as a script shows it."""
+    if isinstance(function, functools.partial):
+        return name_of(function.func)
     return getattr(function, "__name__", None) or repr(function)
+
+
+def literal(value: object) -> str:
+    """An object as a script shows it. Where it is in memory nobody need know."""
+    plain = type(value).__repr__ is object.__repr__
+    return f"<{type(value).__name__}>" if plain else repr(value)
 
 
 def _checked_content(name: str, value: Any, *, raw: bool) -> Any:
@@ -158,7 +167,7 @@ def _is_function(value: Any) -> bool:
 
 
 def _required(function: Callable[..., Any]) -> int:
-    """How many arguments a function must be given."""
+    """How many arguments a function must be given: one, if it takes whatever it is given."""
     if inspect.iscoroutinefunction(function):
         raise TypeError(f"{name_of(function)}() must be a plain function, not an async one")
     try:
@@ -166,4 +175,5 @@ def _required(function: Callable[..., Any]) -> int:
     except ValueError:
         return 1  # A builtin function that does not say: most take one.
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(each.default is each.empty and each.kind in kinds for each in parameters)
+    required = sum(each.default is each.empty and each.kind in kinds for each in parameters)
+    return required or int(any(each.kind is each.VAR_POSITIONAL for each in parameters))

@@ -4,7 +4,8 @@ Laws:
 
 1. Everything that decides whether a connection passes or fails is in this file.
 2. It does not know that there is a network: no await, no clock, no socket. Bytes, EOF,
-   a reset and the passing of time are inputs, each a method.
+   a reset, the passing of time, and what can be seen of the client itself are inputs, each a
+   method.
 3. What the client does wrong is a value, never an exception: ``failure``.
 4. No cut of the input changes the verdict. (Except that the end of a test does not wait
    for bytes that nobody expects, if it need not wait for the client to close.) So what comes
@@ -38,6 +39,7 @@ from ._failure import (
     NotADisconnect,
     NotClosed,
     NotEncrypted,
+    NotReset,
     NotSent,
     NotSilent,
     NotWaited,
@@ -49,10 +51,21 @@ from ._failure import (
     TimedOut,
     TlsFailed,
     Unread,
+    Unwanted,
     WasReset,
 )
 from ._handle import Handle
-from ._matchers import AnyOf, Difference, Exactly, InAnyOrder, Matched, NeedData, judge_early
+from ._matchers import (
+    AnyOf,
+    Count,
+    Difference,
+    Exactly,
+    InAnyOrder,
+    Matched,
+    NeedData,
+    OwnMatcher,
+    judge_early,
+)
 from ._rule import Rule
 from ._script import decided
 from ._steps import (
@@ -63,15 +76,20 @@ from ._steps import (
     ExpectConnect,
     ExpectDisconnect,
     ExpectEnd,
+    ExpectEof,
     ExpectNothing,
+    ExpectReset,
     Limited,
     Place,
     Run,
     Send,
+    SendReset,
     Skipped,
     StartTls,
     Step,
+    StopReading,
     Undecided,
+    Wait,
 )
 
 #: How many steps on either side of the failed one a failure keeps.
@@ -136,7 +154,8 @@ class Streams:
 class Conversation:
     """One script meeting one client.
 
-    :param number: the number of the connection, from 1.
+    :param number: the number of the connection, from 1; 0 for the steps of a server that are
+        about none.
     :param patience: seconds for which bytes that no step expects are kept before they
         are a failure; ``None`` if they never are.
     """
@@ -155,6 +174,8 @@ class Conversation:
         self._handshake: HandshakeFailed | None = None
         self._shaken = False
         self._cut = False
+        #: Whether the server has aborted the connection.
+        self.aborted = False
         self._server = server
         self._patience = patience
         self._stages = 0
@@ -169,10 +190,12 @@ class Conversation:
         self._accepted = 0
         self._sent = 0
         self._streams: Streams | None = None
-        self._disconnected = False
+        self._last_word = ""
         self._closing = False
         self._closed = False
         self._absent = False
+        #: An action that is being performed and is not in the script any more.
+        self._adrift: Step | None = None
         self._wrong = False
         self._difference: Difference | None = None
 
@@ -203,10 +226,25 @@ class Conversation:
     @property
     def full(self) -> bool:
         """Whether nothing more should be received for now: nobody waits for it."""
+        if self.deaf:
+            return True
         size = len(self._buffer)
         if size < REPORTED_LIMIT:
             return False
         return self._wrong or (size >= UNEXPECTED_LIMIT and not isinstance(self.current, Expect))
+
+    @property
+    def lenient(self) -> bool:
+        """Whether the script just goes on when the limit of the present stage has passed."""
+        step = self.current
+        return isinstance(step, Wait | ExpectNothing) or (
+            isinstance(step, Limited) and step.optional
+        )
+
+    @property
+    def deaf(self) -> bool:
+        """Whether the script wants nothing to be received."""
+        return isinstance(self.current, StopReading)
 
     @property
     def _ended(self) -> bool:
@@ -230,10 +268,16 @@ class Conversation:
         """
         __tracebackhide__ = True
         step = handle._step
-        if isinstance(step, ACTIONS) or (isinstance(step, Undecided) and step.acts):
-            if self._disconnected:
-                raise ScriptError(f"{step.word}() cannot follow disconnect() on one connection")
-            self._disconnected = isinstance(step, Disconnect)
+        last = self._last_word
+        sends = isinstance(step, Send | Disconnect | StartTls) or (
+            isinstance(step, Undecided) and step.acts
+        )
+        if last == "send_reset" and isinstance(step, ExpectEnd):
+            pass  # That is not declared by the test.
+        elif last == "send_reset" or (last and sends):
+            raise ScriptError(f"{step.word}() cannot follow {last}() on one connection")
+        if isinstance(step, Disconnect | SendReset):
+            self._last_word = step.word
         if isinstance(step, StartTls):
             if self.encrypted:
                 raise ScriptError("start_tls() on a connection that is encrypted already")
@@ -243,6 +287,10 @@ class Conversation:
             return False
         self._pending.append(handle)
         if len(self._pending) > 1:
+            if self._interrupted is not None and len(self._pending) == 2:
+                # Nothing but the reply of a rule goes before it: then its time begins.
+                self._stages += 1
+                self._interrupted = self._stages
             return False
         self._begin_stage()
         return True
@@ -304,6 +352,10 @@ class Conversation:
         else:
             self._fail(TlsFailed(reason))
 
+    def abort(self) -> None:
+        """The server is about to abort it: its end says nothing of the client."""
+        self.aborted = True
+
     def receive_streams(self, streams: Streams | None) -> None:
         """So much can be seen of the client itself, now that the connection has ended."""
         self._streams = streams
@@ -321,10 +373,13 @@ class Conversation:
         if self._closing:
             self._closing, self._closed = False, True
         elif self.failure is None:
-            step = self._pending[0]._step
+            step = self._adrift or self._pending[0]._step
             if isinstance(step, Send):
                 self._sent += len(step.data)
-            self._advance(received)
+            if self._adrift is None:
+                self._advance(received)
+            else:
+                self._adrift, self._accepted = None, 0
 
     def take(self, size: int) -> bytes:
         """Give up to ``size`` bytes of what has arrived to a function of the test."""
@@ -352,8 +407,14 @@ class Conversation:
         if self.handshaking:
             self.reset = True
             return
+        if self._adrift is not None:
+            self._sent += self._accepted
+            self._adrift, self._accepted = None, 0
+            return
         step = self.current
-        if overtaken and not self._accepted:
+        # What the client is known to have aborted need not be closed any more.
+        over = isinstance(step, Disconnect) and self.reset
+        if over or (overtaken and not self._accepted):
             self.perform()
         # Known to be closed: that is what was wrong. Otherwise, or in the middle of the data, it
         # was a reset that made the stream useless.
@@ -368,23 +429,29 @@ class Conversation:
         if self.handshaking:
             fails = isinstance(step, ExpectConnect | StartTls) and step.fails
             self._fail(HandshakePassed(True) if fails else HandshakeFailed("timed out"))
-        elif self._wrong or self._difference is not None:
-            self._wrong = True  # If a background rule was still waiting for more of it.
+        elif self._wrong:
             self.conclude()
         elif isinstance(step, Limited) and step.optional:
             self._skip()
+        elif isinstance(step, Wait):
+            self._advance(None)
+        elif self._difference is not None:  # A background rule was waiting for more of it.
+            self.conclude()
         elif isinstance(step, Expect):
             self._fail(TimedOut(step.matcher.so_far(self._buffer, self._taken)))
         elif isinstance(step, Send):
             self._fail(SendStalled(self._accepted, len(step.data)))
         elif step is None:
             self._fail(LeftBytes(bytes(self._buffer)))
-        elif self._buffer and not isinstance(step, Run):
+        elif isinstance(step, ExpectEnd) and not (self._buffer and step.unexpected):
+            if step.left_open:
+                self._fail(LeftOpen())
+            else:
+                self._advance(None)
+        elif self._buffer and not isinstance(step, Run):  # A rule was waiting for more of it.
             self.conclude()
         elif isinstance(step, ExpectNothing):
             self._advance(None)
-        elif isinstance(step, ExpectEnd):
-            self._fail(LeftOpen())
         elif self._streams is not None and isinstance(step, ExpectDisconnect):
             streams = self._streams
             self._fail(NotWaited() if streams.closed else NotClosed(streams.collected))
@@ -398,6 +465,10 @@ class Conversation:
             return None
         taken = step.matcher.so_far(self._buffer, self._taken) if isinstance(step, Expect) else b""
         return Standing(self._server, step, taken)
+
+    def meet_nobody_wanted(self, number: int) -> None:
+        """The client has connected while the script expects that nobody does."""
+        self._fail(Unwanted(number))
 
     def meet_another(self, number: int, waiting: Step | None) -> None:
         """The client has opened another connection, and no step is waiting for it.
@@ -426,6 +497,8 @@ class Conversation:
                     return RECEIVE
             elif isinstance(step, ACTIONS) and not (self._closed or self.handshaking):
                 return step
+            elif isinstance(step, Wait):
+                return IDLE
             elif isinstance(step, Undecided):
                 self._decide(pending[0], step)
             elif not self._judge(step):
@@ -439,7 +512,7 @@ class Conversation:
         if isinstance(step, Expect):
             assert self._difference is not None
             # More bytes do not change what is wrong, but may be shown with it.
-            if isinstance(step.matcher, Exactly | AnyOf | InAnyOrder):
+            if isinstance(step.matcher, Exactly | AnyOf | InAnyOrder | OwnMatcher):
                 self._match(step)
             if self.failure is None:
                 whole = step.matcher.so_far(self._buffer, self._taken)
@@ -456,8 +529,11 @@ class Conversation:
         if self._wrong:
             self.conclude()
         unfinished = bool(self._pending)
+        if isinstance(self.current, ACTIONS) and not self._closing:
+            self._adrift = self.current
         self._pending.clear()
         self._taken = 0
+        self._interrupted = None
         return unfinished
 
     # The rules of the single steps
@@ -467,11 +543,10 @@ class Conversation:
 
         An action is judged only when it cannot be performed: both sides have closed.
         """
-        ended = self.eof or self.reset
         if self.handshaking:
             assert isinstance(step, ExpectConnect | StartTls)
-            came_true = self._judge_handshake(step)
-        elif isinstance(step, ExpectConnect):
+            return self._judge_handshake(step)
+        if isinstance(step, ExpectConnect):
             came_true = self.connected
         elif isinstance(step, Send):
             came_true = False
@@ -479,37 +554,49 @@ class Conversation:
         elif isinstance(step, Run | StartTls):
             came_true = False
             self._fail(NotSent(None))
-        elif isinstance(step, Disconnect):
+        elif isinstance(step, Disconnect | SendReset):
             came_true = True
         else:
-            if self._rules and self._buffer:
-                tried = self._try_rules()
-                if tried is not None and not (isinstance(tried, NeedData) and ended):
-                    return isinstance(tried, Matched)
-            if isinstance(step, ExpectEnd):
-                if not step.unexpected:
-                    self._buffer = b""  # So that the client can go on and come to its end.
-                came_true = not step.left_open or ended
-            else:
-                came_true = ended
-            self._wrong = bool(self._buffer)
-            if isinstance(step, ExpectDisconnect):
-                if step.optional and (self._wrong or self.reset):
-                    self._wrong = False
-                    self._skip()
-                    return True
-                came_true = self._ended and not self._wrong and self._judge_end(step)
-        if self._wrong or self.failure:
-            return True
+            return self._judge_silence(step)
         if came_true:
-            self._closing = isinstance(step, ExpectDisconnect) or (
-                isinstance(step, ExpectConnect | StartTls) and step.fails
-            )
             self._advance(None)
-        return came_true
+        return came_true or self.failure is not None
+
+    def _judge_silence(self, step: Step) -> bool:
+        """Judge a step for which nothing must come, until perhaps the connection ends."""
+        ended = self.eof or self.reset or self.aborted
+        if self._rules and self._buffer:
+            tried = self._try_rules()
+            if tried is not None and not (isinstance(tried, NeedData) and ended):
+                return isinstance(tried, Matched)
+        if isinstance(step, ExpectEnd):
+            if self._buffer and not step.unexpected:
+                self._buffer = b""  # So that the client can go on and come to its end.
+                self._rules.clear()  # Who can say where another message begins?
+            ended = ended or not step.left_open
+        optional = isinstance(step, Limited) and step.optional
+        if self._buffer:
+            self._wrong = not optional
+        elif not ended:
+            return False
+        elif isinstance(step, ExpectDisconnect):
+            if not (self.reset and optional and step.clean):
+                return self._judge_end(step)
+        elif isinstance(step, ExpectEof) and self.reset:
+            if not optional:
+                self._fail(self._was_reset())
+        elif isinstance(step, ExpectReset) and not self.reset:
+            if not optional:
+                self._fail(NotReset())
+        else:
+            self._advance(None)
+            return True
+        if optional:
+            self._skip()
+        return True
 
     def _judge_handshake(self, step: ExpectConnect | StartTls) -> bool:
-        """Judge what has become of the TLS handshake. Return whether that is what should."""
+        """Judge what has become of the TLS handshake. Return whether there is a verdict."""
         problem = self._handshake
         if problem is None and not self._shaken:
             if not (self.eof or self.reset):
@@ -517,13 +604,17 @@ class Conversation:
             problem = HandshakeFailed("reset" if self.reset else "closed")
         self.handshaking = False
         self.connected = True
-        if problem is None:
-            if step.fails:
-                self._fail(HandshakePassed())
+        if problem is None and step.fails:
+            self._fail(HandshakePassed())
+        elif problem is None:
+            self._advance(None)
         elif isinstance(step, StartTls) and problem.reason == "plain text":
             self._fail(NotEncrypted(problem.received))
         elif not step.fails:
             self._fail(problem)
+        else:
+            self._closing = True
+            self._advance(None)
         return True
 
     def _judge_data(self, step: Expect) -> bool:
@@ -576,8 +667,8 @@ class Conversation:
         except BaseException as error:
             self._fail(Raised(error))
         else:
-            assert not isinstance(outcome, Matched | NeedData)
-            self._difference = outcome
+            if not isinstance(outcome, Matched | NeedData):
+                self._difference = outcome
 
     def _try_rules(self) -> Matched | NeedData | None:
         """Let the background rules look at what has arrived, one after the other.
@@ -599,6 +690,8 @@ class Conversation:
             except NOT_ERRORS:
                 raise
             except BaseException as error:
+                # It is the rule that has failed, not the step that it came before.
+                self._pending.appendleft(Handle(Step(*rule._declaration[:4]), None))
                 self._fail(Raised(error))
                 return Matched(0, None)
             if isinstance(outcome, NeedData):
@@ -614,11 +707,18 @@ class Conversation:
     def _decide(self, handle: Handle[Any], step: Undecided) -> None:
         """The step has become the current one: see what it is."""
         try:
-            handle._step = decided(step, self._received)
+            handle._step = known = decided(step, self._received)
         except NOT_ERRORS:
             raise
         except BaseException as error:
             self._fail(Raised(error))
+        else:
+            if (
+                isinstance(known, Expect)
+                and isinstance(known.matcher, Count)
+                and not known.matcher.size
+            ):
+                self._judge_data(known)  # Nothing has to come for it.
 
     def _drop(self, size: int) -> None:
         """Forget the first bytes of the buffer."""
@@ -643,14 +743,25 @@ class Conversation:
         )
 
     def _judge_end(self, step: ExpectDisconnect) -> bool:
-        """Judge how the client disconnected. Return whether that was right."""
-        problem: Problem | None = self._unread() or (self._was_reset() if self.reset else None)
-        if problem is None and self._cut and step.clean:
-            problem = CutOff()
-        if problem is not None:
-            self._fail(problem)
-            return False
-        return self._streams is None or (self._streams.closed and self._streams.waited)
+        """Judge how the client disconnected. Return whether there is a verdict."""
+        if step.clean:
+            if not self._ended:
+                return False
+            problem: Problem | None = self._unread()
+            if problem is None and self.reset:
+                problem = self._was_reset()
+            elif problem is None and self._cut:
+                problem = CutOff()
+            if problem is not None:
+                self._fail(problem)
+                return True
+            streams = self._streams
+            if streams is not None and not (streams.closed and streams.waited):
+                return False
+        self._closing = self.eof
+        self._closed = not self.eof  # After a reset there is nothing to close.
+        self._advance(None)
+        return True
 
     def _unread(self) -> Unread | None:
         """What the client has left unread, where that is known."""
@@ -734,7 +845,7 @@ class Conversation:
                 done_before=self._done_count - len(self._done),
                 ahead_after=max(0, len(steps) - STEPS_SHOWN),
             ),
-            self.number,
+            self.number or None,
             self._server,
         )
         self._pending.clear()

@@ -11,11 +11,12 @@ the first one waits for the client, and for those that may take their time.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+import anyio
 from anyio import EndOfStream
-from anyio.abc import SocketStream
+from anyio.abc import SocketAttribute, SocketStream
 
 from ._asyncio_streams import ClientStreams
 from ._certificates import server_context
@@ -27,7 +28,7 @@ from ._rule import Rule
 from ._steps import Action, Send, StartTls
 from ._tls import CutOff, TlsError, TlsStream
 from ._transcript import Transcript, What
-from ._transport import close_stream, raise_if_broken, reset_stream
+from ._transport import close_stream, pause_reading, raise_if_broken, reset_stream
 
 #: Seconds for which the rest of a wrong answer is received, for the report.
 REST = 0.004
@@ -45,6 +46,7 @@ class Engine:
         host: Host,
         transcript: Transcript,
         on_failure: Callable[[Failure], None],
+        before_time_out: Callable[[], Awaitable[None]],
     ) -> None:
         self.conversation = conversation
         #: Grows with everything that arrives.
@@ -54,9 +56,12 @@ class Engine:
         self._host = host
         self._add = transcript.add
         self._on_failure = on_failure
+        self._before_time_out = before_time_out
         self._stream: SocketStream | None = None
         #: The same, if it is encrypted.
         self.tls: TlsStream | None = None
+        #: Where the client is, as soon as it has connected.
+        self.client_address: tuple[str, int] | None = None
         self._client: ClientStreams | None = None
         #: Whether the client was gone when the server began to send.
         self._late = False
@@ -73,20 +78,34 @@ class Engine:
         self._reported = False
         self._abandoned = False
         self._draining = False
+        self._deaf = False
+        self._receiving: anyio.CancelScope | None = None
         self._performer = Performer(conversation, host, self._note, self.listen)
 
-    def attach(self, stream: SocketStream, client: ClientStreams | None = None) -> None:
+    def attach(
+        self, stream: SocketStream, client: ClientStreams | None = None, received: bytes = b""
+    ) -> None:
         """The client has connected.
 
         :param client: what can be seen of it, besides what it sends.
+        :param received: what it has sent already.
         """
         self._stream = stream
+        with suppress(OSError, LookupError):  # It was reset, and has no addresses any more.
+            address = stream.extra(SocketAttribute.remote_address)
+            self.client_address = str(address[0]), int(address[1])
         self._note(What.CONNECTED)
         if isinstance(stream, TlsStream):
             self.tls = stream
             self.conversation.begin_handshake()
+            if stream.ready:
+                self.conversation.end_handshake()
         else:
             self.conversation.connect()
+        if received:
+            self._note(RECEIVED, received)
+            self.received += len(received)
+            self.conversation.receive_data(received)
         self.go_on()
         # Not before: what is sent at once is not late, however soon the client closes.
         self._client = client
@@ -145,7 +164,8 @@ class Engine:
         stream, self._stream = self._stream, None
         if stream is None:
             return False
-        if self.conversation.eof or self.conversation.reset:
+        conversation = self.conversation
+        if conversation.eof or conversation.reset or conversation.aborted:
             await close_stream(stream)
             return False
         self._note(What.SERVER_RESET)
@@ -170,7 +190,17 @@ class Engine:
         if signal is CONCLUDE and not self.concluding:
             self.concluding = True
             self._host.start_soon(self._conclude)
+        if self.conversation.deaf != self._deaf:
+            self._turn_deaf()
         self.listen()
+
+    def _turn_deaf(self) -> None:
+        """Receive nothing for a while; or hear again."""
+        self._deaf = not self._deaf
+        if self._deaf and self._stream is not None:
+            pause_reading(self._stream)
+        if self._deaf and self._receiving is not None:
+            self._receiving.cancel()
 
     def listen(self) -> None:
         """Receive what the client sends, unless that is done, or is of no use."""
@@ -179,11 +209,24 @@ class Engine:
             self._stream is not None
             and not self._reading
             and not self._abandoned
-            and not (conversation.eof or conversation.reset)
+            and not (conversation.eof or conversation.reset or conversation.aborted)
             and (self._draining or not (conversation.full or conversation.failure))
         ):
             self._reading = True
-            self._host.start_soon(self._read, self._stream)
+            self._host.start_soon(self._listen, self._stream)
+
+    async def _listen(self, stream: SocketStream) -> None:
+        """Receive until that is done, or until the script wants nothing to be received."""
+        try:
+            with anyio.CancelScope() as self._receiving:
+                await self._read(stream)
+        finally:
+            self._receiving = None
+            self._reading = False
+            self._performer.notice()
+        if not self._abandoned:
+            self.received += 1  # The end is progress too.
+            self.go_on()
 
     async def _read(self, stream: SocketStream) -> None:
         conversation = self.conversation
@@ -222,20 +265,15 @@ class Engine:
             while self._draining and self._stream is stream:
                 await receive(largest)
         except EndOfStream as end:
-            self._note(What.CLIENT_EOF)
-            conversation.receive_eof(cut=isinstance(end, CutOff))
+            if not conversation.aborted:
+                self._note(What.CLIENT_EOF)
+                conversation.receive_eof(cut=isinstance(end, CutOff))
         except TlsError as error:
             self._fail_tls(error)
         except GONE:
-            if not self._abandoned:
+            if not (self._abandoned or conversation.aborted):
                 self._note(What.CLIENT_RESET)
                 conversation.receive_reset()
-        finally:
-            self._reading = False
-            self._performer.notice()
-        if not self._abandoned:
-            self.received += 1  # The end is progress too.
-            self.go_on()
 
     async def _shake_hands(self) -> None:
         """Do the TLS handshake, before anything else is received."""
@@ -318,6 +356,8 @@ class Engine:
 
     async def _conclude(self) -> None:
         await self._host.pause(REST)
+        # On a busy machine the pause was longer, and more has arrived in it.
+        await self._host.settle(lambda: self.received)
         self.conversation.conclude()
         self.concluding = False
         self._next()
@@ -327,6 +367,8 @@ class Engine:
         await self._host.settle(lambda: self.received)
         if self._client is not None:
             self.go_on()  # Not all that can be seen of it was told.
+        if self.conversation.stage == stage and not self.conversation.lenient:
+            await self._before_time_out()
         if self.conversation.stage == stage:
             self.conversation.time_out()
             self._next()

@@ -12,6 +12,8 @@ class ScriptMismatch(AssertionError):
     ``pytest.raises(pytest.fail.Exception)`` catches it.
     """
 
+    __module__ = "pytest_tcpclient"  # As users know it. Tracebacks print it.
+
     def __init__(self, message: str, failure: object = None) -> None:
         super().__init__(message)
         self.failure = failure
@@ -27,3 +29,5 @@ class ScriptError(RuntimeError):
     Raised at the line that made the mistake: a step declared on a stopped server, a
     ``send_bytes()`` after a ``disconnect()``, ``handle.received`` before its time.
     """
+
+    __module__ = "pytest_tcpclient"

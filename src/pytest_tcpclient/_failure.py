@@ -57,6 +57,11 @@ class NotSilent:
 
 
 @dataclass(frozen=True, slots=True)
+class NotReset:
+    """The client closed the connection, and did not abort it."""
+
+
+@dataclass(frozen=True, slots=True)
 class WasReset:
     """The client aborted the connection instead of closing it.
 
@@ -164,6 +169,13 @@ class ExtraConnection:
 
 
 @dataclass(frozen=True, slots=True)
+class Unwanted:
+    """The client opened a connection when it was to open none."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class LeftBytes:
     """The client sent bytes that no step expected."""
 
@@ -205,6 +217,7 @@ Problem = (
     | Ended
     | NotADisconnect
     | NotSilent
+    | NotReset
     | WasReset
     | Unread
     | CutOff
@@ -217,6 +230,7 @@ Problem = (
     | SendStalled
     | NotSent
     | ExtraConnection
+    | Unwanted
     | LeftBytes
     | LeftOpen
     | NoConnect
@@ -261,7 +275,7 @@ class Failure:
     @property
     def only_the_end(self) -> bool:
         """Whether all that is wrong is that the connection ended."""
-        return isinstance(self.problem, Ended | WasReset | Unread | CutOff | NotSent)
+        return isinstance(self.problem, Ended | NotReset | WasReset | Unread | CutOff | NotSent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ Rules:
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from ._checked import checked_bytes, checked_flag, checked_size
+from ._contents import literal
 from ._errors import ScriptError
 
 P = TypeVar("P")
@@ -81,8 +82,19 @@ class TooLong(ValueError):
         self.prefix = prefix
 
 
-@dataclass(frozen=True, slots=True)
-class LengthPrefixed:
+class _Shown:
+    """Prints as a test writes it, without what it need not write."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        given = [(each, getattr(self, each.name)) for each in fields(self)]  # type: ignore[arg-type]
+        shown = [f"{each.name}={value!r}" for each, value in given if value != each.default]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LengthPrefixed(_Shown):
     """A length, then that many bytes of payload.
 
     :param size: of the length: 1, 2, 3, 4 or 8 bytes.
@@ -146,15 +158,15 @@ class LengthPrefixed:
                 prefix = bytes(buffer[:size])
                 raise ValueError(
                     f"its length prefix {prefix!r} says {length + size}, which is less than its "
-                    f"own {size} bytes"
+                    f"own {size} byte{'' if size == 1 else 's'}"
                 )
         if length > self.limit:
             raise TooLong(self.limit, length, bytes(buffer[:size]))
         return size + length
 
 
-@dataclass(frozen=True, slots=True)
-class VarintPrefixed:
+@dataclass(frozen=True, slots=True, repr=False)
+class VarintPrefixed(_Shown):
     """A length as a varint, then that many bytes of payload.
 
     The varint is that of Protocol Buffers (and of MQTT): seven bits a byte, the least
@@ -208,8 +220,8 @@ class VarintPrefixed:
         return 0, 0
 
 
-@dataclass(frozen=True, slots=True)
-class Netstring:
+@dataclass(frozen=True, slots=True, repr=False)
+class Netstring(_Shown):
     """A length in decimal digits, a colon, that many bytes of payload, and a comma.
 
     As D. J. Bernstein's "Netstrings" of 1997 have it: ``b"5:hello,"``.
@@ -249,23 +261,23 @@ class Netstring:
     def _prefix(self, buffer: Buffer) -> tuple[int, int]:
         """Where the payload begins, 0 as long as that is not known, and its length."""
         most = len(str(self.limit))
-        head = bytes(buffer[: most + 1])
-        digits = head.partition(b":")[0]
-        if not (digits or head).isdigit():
-            raise ValueError("it does not begin with a length in decimal digits")
-        if digits.startswith(b"0") and len(digits) > 1:
-            raise ValueError("its length begins with a zero")
-        if len(digits) > most:
-            raise TooLong(self.limit)
-        if b":" not in head:
-            return 0, 0
-        if int(digits) > self.limit:
-            raise TooLong(self.limit, int(digits), digits)
-        return len(digits) + 1, int(digits)
+        for index, byte in enumerate(buffer[: most + 1]):
+            if byte == ord(":") and index:
+                digits = bytes(buffer[:index])
+                if int(digits) > self.limit:
+                    raise TooLong(self.limit, int(digits), digits)
+                return index + 1, int(digits)
+            if not ord("0") <= byte <= ord("9"):
+                raise ValueError("it does not begin with a length in decimal digits")
+            if index == 1 and buffer[0] == ord("0"):
+                raise ValueError("its length begins with a zero")
+            if index == most:
+                raise TooLong(self.limit)
+        return 0, 0
 
 
-@dataclass(frozen=True, slots=True)
-class Delimited:
+@dataclass(frozen=True, slots=True, repr=False)
+class Delimited(_Shown):
     """A payload, and a delimiter after it, which is in no payload.
 
     :param delimiter: one byte or more.
@@ -303,8 +315,8 @@ class Delimited:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class FixedSize:
+@dataclass(frozen=True, slots=True, repr=False)
+class FixedSize(_Shown):
     """Messages that all have the same size.
 
     :param size: 1 or more bytes.
@@ -343,7 +355,7 @@ class OwnFraming:
     framing: Framing[Any]
 
     def __repr__(self) -> str:
-        return repr(self.framing)
+        return literal(self.framing)
 
     def encode(self, payload: Any) -> bytes:
         """What the framing makes of the payload."""
@@ -357,7 +369,8 @@ class OwnFraming:
         """What the framing makes of the buffer."""
         if not buffer:
             return None
-        found: Any = self.framing.decode(bytes(buffer))
+        # No more than the limit: whether a message is too long must not depend on a cut.
+        found: Any = self.framing.decode(bytes(buffer[:LIMIT]))
         if found is None:
             if len(buffer) > LIMIT:
                 raise TooLong(LIMIT)
@@ -367,9 +380,10 @@ class OwnFraming:
                 f"{self._name}.decode() must return (payload, size) or None, not {found!r}"
             )
         payload, size = found
-        if not 0 < size <= len(buffer):
+        given = min(len(buffer), LIMIT)
+        if not 0 < size <= given:
             raise ScriptError(
-                f"{self._name}.decode() was given {len(buffer):,} bytes, and says that its message "
+                f"{self._name}.decode() was given {given:,} bytes, and says that its message "
                 f"has {size:,}"
             )
         return payload, size

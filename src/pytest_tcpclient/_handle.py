@@ -67,6 +67,7 @@ class Handle(Generic[T]):
         :raises ScriptError: if the step is not done. (To send what depends on it, give
             ``send_bytes()`` a function: it is called when its step has become the current one.)
         """
+        __tracebackhide__ = True
         if not self._done:
             why = "was optional, and was skipped" if self._over else "has not received anything yet"
             remedy = "" if self._over else ": pass a callable, which is called when it is time"

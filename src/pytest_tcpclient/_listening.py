@@ -10,6 +10,9 @@ import socket
 #: The connections that a kernel completes before the server accepts them.
 BACKLOG = 1024
 
+#: Lets two sockets have one address, even if one of them listens.
+_SHARE = getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)
+
 #: How often a port whose twin on ::1 is taken is exchanged for another one. On a busy
 #: machine about one port in a thousand is.
 TRIES = 20
@@ -37,6 +40,23 @@ def listen(host: str | None, port: int) -> list[socket.socket]:
             tries -= 1
             if port or not tries:
                 raise
+
+
+def hold(listener: socket.socket) -> socket.socket:
+    """A socket that keeps the address of a listening one when that is closed.
+
+    It does not listen, so that whoever connects is refused, until ``listen()`` is called. A
+    port that is bound by nobody would be lost to the next one who asks for any port.
+    """
+    version = listener.family
+    holder = socket.socket(version)
+    holder.setblocking(False)
+    for each in (listener, holder):
+        each.setsockopt(socket.SOL_SOCKET, _SHARE, 1)
+    if version == socket.AF_INET6:
+        holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    holder.bind(listener.getsockname())
+    return holder
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, NamedTuple, Protocol
 
 from ._checked import checked_bytes, checked_size
-from ._contents import ANY, Late, compare, given_content
+from ._contents import ANY, Late, compare, given_content, literal
 from ._errors import ScriptError
 from ._framings import (
     LIMIT,
@@ -219,6 +220,10 @@ class Frame(_Whole):
     expected: Any = ANY
     framing: Checked | None = None
 
+    def __post_init__(self) -> None:
+        __tracebackhide__ = True
+        self.wire()  # What its framing cannot encode never comes.
+
     def __repr__(self) -> str:
         return _call("frame", self.expected, framing=self.framing)
 
@@ -263,8 +268,15 @@ class Line(_Whole):
     newline: bytes | None = None
     limit: int = LINE_LIMIT
 
+    def __post_init__(self) -> None:
+        __tracebackhide__ = True
+        if self.newline and isinstance(self.expected, bytes) and self.newline in self.expected:
+            raise ValueError(
+                f"line must not contain the newline {self.newline!r}: it stands before that"
+            )
+
     def __repr__(self) -> str:
-        return _call("line", self.expected, newline=self.newline)
+        return _call("line", self.expected, newline=self.newline, limit=_set(self.limit))
 
     @property
     def noun(self) -> str:
@@ -296,8 +308,17 @@ class Until(_Whole):
     expected: Any = ANY
     limit: int = LINE_LIMIT
 
+    def __post_init__(self) -> None:
+        __tracebackhide__ = True
+        if not isinstance(self.expected, bytes):
+            return
+        if self.expected.partition(self.delimiter)[1:] != (self.delimiter, b""):
+            raise ValueError(
+                f"content must end with the delimiter {self.delimiter!r}, and not contain it before"
+            )
+
     def __repr__(self) -> str:
-        return _call("until", self.delimiter, self.expected)
+        return _call("until", self.delimiter, self.expected, limit=_set(self.limit))
 
     @property
     def noun(self) -> str:
@@ -327,6 +348,13 @@ class Count(_Whole):
 
     size: int
     expected: Any = ANY
+
+    def __post_init__(self) -> None:
+        __tracebackhide__ = True
+        if isinstance(self.expected, bytes) and len(self.expected) != self.size:
+            raise ValueError(
+                f"content must have n = {self.size:,} bytes, not {len(self.expected):,}"
+            )
 
     def __repr__(self) -> str:
         return _call("count", self.size, self.expected)
@@ -437,21 +465,25 @@ class OwnMatcher(_Whole):
     expected: Matcher
 
     def __repr__(self) -> str:
-        return repr(self.expected)
+        return literal(self.expected)
 
     def match(self, buffer: Buffer, taken: int = 0) -> Outcome:
-        outcome: object = self.expected.match(bytes(buffer)) if buffer else NEED_DATA
+        if not buffer:
+            return NEED_DATA
+        # No more than the limit: whether it is too long must not depend on a cut.
+        given = bytes(buffer[:LIMIT])
+        outcome: object = self.expected.match(given)
         if isinstance(outcome, NeedData):
             return NEED_DATA if len(buffer) <= LIMIT else Oversized(LIMIT)
         if isinstance(outcome, Matched):
-            if not 0 < outcome.size <= len(buffer):
+            if not 0 < outcome.size <= len(given):
                 raise ScriptError(
-                    f"match() of {self.expected!r} was given {len(buffer):,} bytes, and says that "
+                    f"match() of {self!r} was given {len(given):,} bytes, and says that "
                     f"{outcome.size:,} of them belong to it"
                 )
         elif not isinstance(outcome, Mismatch):
             raise ScriptError(
-                f"match() of {self.expected!r} must return Matched(size, value), NEED_DATA or "
+                f"match() of {self!r} must return Matched(size, value), NEED_DATA or "
                 f"Mismatch(expected, actual), not {outcome!r}"
             )
         return outcome
@@ -559,6 +591,16 @@ def named(name: str, matcher: object) -> NamedMatcher:
     )
 
 
+def spoken(message: Frame | Line) -> bytes:
+    """The bytes on the wire of a message or a line, to send it."""
+    __tracebackhide__ = True
+    if isinstance(message, Frame):
+        assert message.framing is not None
+        return message.framing.encode(message.expected)
+    assert message.newline is not None
+    return checked_bytes("line", message.expected, empty=True) + message.newline
+
+
 def _parts(word: str, matchers: tuple[object, ...]) -> tuple[NamedMatcher, ...]:
     __tracebackhide__ = True
     if not matchers:
@@ -601,17 +643,27 @@ def judge_early(part: NamedMatcher, buffer: Buffer) -> Outcome:
 
 
 def _closest(one: Difference | None, other: Difference) -> Difference:
-    """Of two differences, the one that tells more of what came."""
-    return other if one is None or _shown(other) > _shown(one) else one
+    """Of two differences, the one that the client came nearer to; else that which tells more."""
+    return other if one is None or _nearness(other) > _nearness(one) else one
 
 
-def _shown(difference: Difference) -> int:
-    actual = getattr(difference, "actual", b"")
-    return len(actual) if isinstance(actual, bytes) else 0
+def _nearness(difference: Difference) -> tuple[int, int]:
+    match difference:
+        case Mismatch(bytes() as expected, bytes() as actual):
+            same = takewhile(lambda pair: pair[0] == pair[1], zip(expected, actual, strict=False))
+            return len(list(same)), len(actual)
+        case Mismatch(_, bytes() as actual):
+            return 0, len(actual)
+    return 0, 0
+
+
+def _set(limit: int) -> int | None:
+    """A limit, if the test has set it."""
+    return None if limit == LINE_LIMIT else limit
 
 
 def _call(word: str, *positional: object, **named: object) -> str:
     """A matcher as a test writes it, without what it need not write."""
-    arguments = [repr(each) for each in positional if each is not ANY]
+    arguments = [literal(each) for each in positional if each is not ANY]
     arguments += [f"{name}={value!r}" for name, value in named.items() if value is not None]
     return f"{word}({', '.join(arguments)})"

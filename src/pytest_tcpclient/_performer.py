@@ -15,9 +15,9 @@ from anyio.abc import SocketStream
 from ._conversation import NOT_ERRORS, Conversation
 from ._host import Host, is_cancellation
 from ._run import call
-from ._steps import CHUNK, Action, Disconnect, Run, Send
+from ._steps import CHUNK, Action, Disconnect, Run, Send, SendReset
 from ._transcript import What
-from ._transport import raise_if_broken, unread_by_client
+from ._transport import raise_if_broken, reset_stream, unread_by_client
 
 #: Seconds for a client to read one segment before it gets the next one; and where it cannot
 #: be seen whether it has.
@@ -60,6 +60,10 @@ class Performer:
         self._stream = stream
         if isinstance(action, Disconnect):
             await self.finish()
+        elif isinstance(action, SendReset):
+            self._conversation.abort()
+            self._note(What.SERVER_RESET)
+            await reset_stream(stream)
         elif isinstance(action, Run):
             return await self._run(action)
         else:
@@ -157,4 +161,7 @@ class Performer:
         assert self._stream is not None
         raise_if_broken(self._stream)  # On uvloop nothing can be finished then.
         self._note(What.SERVER_EOF)
-        await self._stream.send_eof()
+        try:
+            await self._stream.send_eof()
+        except RuntimeError:  # So says uvloop that the connection is over.
+            raise BrokenResourceError from None

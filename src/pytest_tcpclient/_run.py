@@ -110,7 +110,9 @@ async def call(function: Callable[[Any], Any], carrier: Carrier) -> Any:
     """
     stream = Stream(carrier)
     try:
-        if inspect.iscoroutinefunction(function):
+        # An object that can be called like a coroutine function is one, too.
+        call_of_object = vars(type(function)).get("__call__")
+        if any(map(inspect.iscoroutinefunction, (function, call_of_object))):
             return await function(stream)
         blocking = BlockingStream(stream)
         return await to_thread.run_sync(function, blocking, abandon_on_cancel=True)

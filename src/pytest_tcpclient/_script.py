@@ -20,20 +20,25 @@ from ._checked import checked_bytes, checked_flag, checked_seconds, checked_size
 from ._contents import ANY, Late, given, given_content
 from ._framings import LINE_LIMIT, Checked, Framing, OwnFraming, checked_framing
 from ._handle import Handle
-from ._matchers import Count, Exactly, Frame, Line, Matcher, NamedMatcher, Until, named
+from ._matchers import Count, Exactly, Frame, Line, Matcher, NamedMatcher, Until, named, spoken
 from ._rule import Rule
 from ._steps import (
     Declaration,
     Disconnect,
     Expect,
     ExpectDisconnect,
+    ExpectEof,
     ExpectNothing,
+    ExpectReset,
     Place,
     Run,
     Send,
+    SendReset,
     StartTls,
     Step,
+    StopReading,
     Undecided,
+    Wait,
 )
 from ._tls_setting import TLS, SSLContext, checked_tls
 
@@ -43,6 +48,9 @@ P = TypeVar("P")
 #: Bytes, or a function that gives them when it is time. If it takes an argument, that is what
 #: the last expectation of the connection received (``None`` if there was none).
 Data = bytes | Callable[[], bytes] | Callable[[Any], bytes]
+
+#: What a background rule may answer.
+Reply = bytes | Matcher | None
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -304,15 +312,13 @@ class Script(ABC):
         They are judged when all are there.
 
         :param n: 1 or more, or a function that gives the number: of what was received before,
-            for instance.
+            for instance. That may be 0: then it comes true at once.
         :param content: what is expected.
         :param timeout: seconds, zero or more, for all of it.
         """
         __tracebackhide__ = True
-        n = given(n, partial(checked_size, "n"))
+        n = given(n, partial(checked_size, "n", least=0 if callable(n) else 1))
         content = given_content("content", content, raw=True)
-        if isinstance(n, int) and isinstance(content, bytes) and len(content) != n:
-            raise ValueError(f"content must have n = {n:,} bytes, not {len(content):,}")
         return self._expect(Count, "expect_count", (n, content), timeout=timeout, optional=optional)
 
     def expect(
@@ -353,7 +359,8 @@ class Script(ABC):
         An encrypted connection is closed with a close_notify of TLS.
 
         :param timeout: seconds, zero or more.
-        :param clean: ``False`` if an encrypted connection may be closed without one.
+        :param clean: ``False`` if the client may reset the connection as well, and close an
+            encrypted one without a close_notify.
         """
         __tracebackhide__ = True
         limit, options = self._timing(timeout, optional)
@@ -361,6 +368,33 @@ class Script(ABC):
             options["clean"] = False
         declaration = ("expect_disconnect", place_of_caller(), (), options, limit, optional)
         return self._declare(ExpectDisconnect(*declaration, clean=clean))
+
+    def expect_eof(self, timeout: float | None = None, *, optional: bool = False) -> Handle[None]:
+        """Expect that the client finishes sending, and sends nothing before that.
+
+        It may go on reading, so that the server may go on sending. Whether it does cannot be
+        seen: a client that closes the connection sends the same (a FIN, RFC 9293).
+
+        :param timeout: seconds, zero or more.
+        """
+        __tracebackhide__ = True
+        limit, options = self._timing(timeout, optional)
+        return self._declare(
+            ExpectEof("expect_eof", place_of_caller(), (), options, limit, optional)
+        )
+
+    def expect_reset(self, timeout: float | None = None, *, optional: bool = False) -> Handle[None]:
+        """Expect that the client aborts the connection, and sends nothing before that.
+
+        A client does so on purpose, or because it closes without having read everything.
+
+        :param timeout: seconds, zero or more.
+        """
+        __tracebackhide__ = True
+        limit, options = self._timing(timeout, optional)
+        return self._declare(
+            ExpectReset("expect_reset", place_of_caller(), (), options, limit, optional)
+        )
 
     # What the server does
 
@@ -449,6 +483,47 @@ class Script(ABC):
         __tracebackhide__ = True
         return self._declare(Disconnect("disconnect", place_of_caller()))
 
+    def send_eof(self) -> Handle[None]:
+        """Finish sending: the client gets EOF, and may go on sending.
+
+        On the wire it is what :meth:`disconnect` does, too. This word is for scripts in which
+        the client is to notice, and goes on.
+        """
+        __tracebackhide__ = True
+        return self._declare(Disconnect("send_eof", place_of_caller()))
+
+    def send_reset(self) -> Handle[None]:
+        """Abort the connection: the client gets ``ECONNRESET``, and not EOF.
+
+        What was sent just before may not arrive. Nothing may follow on this connection.
+        """
+        __tracebackhide__ = True
+        return self._declare(SendReset("send_reset", place_of_caller()))
+
+    def wait(self, seconds: float) -> Handle[None]:
+        """Do nothing for so long. What the client sends meanwhile is for the next steps.
+
+        :param seconds: zero or more; not multiplied by ``--tcpclient-timeout-factor``.
+        """
+        __tracebackhide__ = True
+        seconds = checked_seconds("seconds", seconds)
+        return self._declare(Wait("wait", place_of_caller(), (seconds,), {}, seconds))
+
+    def stop_reading(self, seconds: float) -> Handle[None]:
+        """Receive nothing for so long, so that a client that sends much has to wait.
+
+        The kernel takes what fits into its buffers all the same: on Linux commonly some 4 MB,
+        of which nearly all is the client's own buffer; with SO_SNDBUF set to 64 KiB it is a
+        quarter of a megabyte.
+
+        :param seconds: zero or more; not multiplied by ``--tcpclient-timeout-factor``.
+        """
+        __tracebackhide__ = True
+        seconds = checked_seconds("seconds", seconds)
+        return self._declare(
+            StopReading("stop_reading", place_of_caller(), (seconds,), {}, seconds)
+        )
+
     def start_tls(
         self,
         tls: bool | TLS | SSLContext = True,
@@ -480,7 +555,9 @@ class Script(ABC):
     # The ways out
 
     def whenever(
-        self, matcher: bytes | Matcher, reply: Data | Callable[[Any], bytes | None] | None = None
+        self,
+        matcher: bytes | Matcher,
+        reply: Reply | Callable[[], Reply] | Callable[[Any], Reply] = None,
     ) -> Rule:
         """Answer something whenever it comes, in the background: a heartbeat, a prelude.
 
@@ -489,8 +566,9 @@ class Script(ABC):
         Said to a server, it is about all its connections; to a connection, about that one.
 
         :param matcher: bytes, or a matcher as for :meth:`expect`.
-        :param reply: what is sent: bytes, a function that gives them (of what the matcher
-            received, if it takes an argument), or ``None`` for no answer.
+        :param reply: what is sent: bytes, a message (``frame(payload)``) or a line
+            (``line(b"...")``), a function that gives one of these (of what the matcher received,
+            if it takes an argument), or ``None`` for no answer.
         :return: the rule, to see how often it has applied, and to stop it.
         """
         __tracebackhide__ = True
@@ -498,11 +576,14 @@ class Script(ABC):
 
         def checked(reply: object) -> bytes | None:
             __tracebackhide__ = True
+            if isinstance(reply, Frame | Line):
+                return spoken(reply.bound(self._framing, self._newline))
             return None if reply is None else checked_bytes("reply", reply)
 
         answer = given(reply, checked)
+        shown = (wanted,) if reply is None else (wanted, answer if callable(reply) else reply)
         declaration: Declaration = (
-            *("whenever", place_of_caller(), (wanted, answer), {}),
+            *("whenever", place_of_caller(), shown, {}),
             *(self._limit(None), False),
         )
         rule = Rule(declaration, wanted.bound(self._framing, self._newline), answer)

@@ -10,14 +10,14 @@ import ssl
 import traceback
 from abc import abstractmethod
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from types import CoroutineType
+from typing import Any, NamedTuple, Protocol, overload
 
 import anyio
-from anyio.abc import SocketListener, SocketStream
 
 from . import _certificates
 from ._asyncio_streams import StreamsWatcher
-from ._checked import checked_flag
+from ._checked import checked_flag, checked_seconds
 from ._conversation import Conversation
 from ._engine import REST, Engine
 from ._errors import ScriptError
@@ -34,16 +34,27 @@ from ._failure import (
 from ._framings import Checked
 from ._handle import Handle
 from ._host import Host, current_asyncio_task
+from ._interlude import Interlude
 from ._listening import listen
+from ._matchers import Matcher, named
 from ._options import Options
-from ._pairing import Pairing
+from ._reception import Arrival, Reception
 from ._rule import Rule
 from ._script import Script, place_of_caller
-from ._steps import ExpectConnect, ExpectDisconnect, ExpectEnd, Place, StartTls, Step
-from ._tls import TlsStream
+from ._steps import (
+    ExpectConnect,
+    ExpectDisconnect,
+    ExpectEnd,
+    ExpectNoConnection,
+    Place,
+    ResumeListening,
+    StartTls,
+    Step,
+    StopListening,
+    Wait,
+)
 from ._tls_setting import TLS
 from ._transcript import Transcript
-from ._transport import reset_stream
 
 
 class Referee(Protocol):
@@ -87,12 +98,47 @@ class Connection(Script, Handle["Connection"]):
     def __repr__(self) -> str:
         return f"<Connection {self.number} of {self._server!r}>"
 
+    @overload
+    def wait(self) -> CoroutineType[Any, Any, Connection]: ...
+
+    @overload
+    def wait(self, seconds: float) -> Handle[None]: ...
+
+    def wait(self, seconds: float | None = None) -> Any:
+        """``await connection.wait()``: wait until the client has connected.
+
+        With ``seconds`` it is a step, as for every script: see :meth:`Script.wait`.
+        """
+        __tracebackhide__ = True
+        return Handle.wait(self) if seconds is None else Script.wait(self, seconds)
+
+    async def join(self) -> None:
+        """Wait until every step that has been declared for this connection so far is done.
+
+        :raises ScriptMismatch: as :meth:`TcpServer.join` does, if the server has failed.
+        """
+        __tracebackhide__ = True
+        last = self._engine.conversation.last
+        if last is not None or self._server.failure is not None:
+            await self._server._join([last] if last is not None else [])
+
+    @property
+    def client_address(self) -> tuple[str, int]:
+        """Host and port from which the client has connected.
+
+        :raises ScriptError: if it has not.
+        """
+        address = self._engine.client_address
+        if address is None:
+            raise ScriptError(f"nobody has connected to {self!r} yet")
+        return address
+
     def _complete(self, received: object) -> None:
         super()._complete(self)
 
     def _declare(self, step: Step) -> Handle[Any]:
         __tracebackhide__ = True
-        return self._server._add(self, Handle(step, self))
+        return self._server._add(self._engine, Handle(step, self))
 
     async def _reach(self, handle: Handle[Any]) -> None:
         __tracebackhide__ = True
@@ -115,17 +161,11 @@ class Connection(Script, Handle["Connection"]):
         return self._server._newline
 
 
-class _Unclaimed(NamedTuple):
-    """A connection that no ``expect_connect()`` has claimed, kept unread.
+class _Busy(NamedTuple):
+    """What a server was at when a connection came that nobody expected."""
 
-    ``during`` is the connection that was busy with the step ``waiting`` when it came.
-    """
-
-    number: int
-    stream: SocketStream
-    since: float
-    during: Connection | None
-    waiting: Step | None
+    connection: Connection | None = None
+    step: Step | None = None
 
 
 class TcpServer(Script):
@@ -144,10 +184,10 @@ class TcpServer(Script):
     def __init__(self, host: Host, options: Options, factor: float, referee: Referee) -> None:
         tls = options.tls
         self._context = None if tls is None else _certificates.server_context(tls)
-        self._sockets = listen(options.host, options.port)
+        sockets = listen(options.host, options.port)
         self.host: str
         self.port: int
-        self.host, self.port = self._sockets[0].getsockname()[:2]
+        self.host, self.port = sockets[0].getsockname()[:2]
         self.name = options.name or f"{self.host}:{self.port}"
         self.connections: list[Connection] = []
         self.transcript = Transcript()
@@ -160,12 +200,14 @@ class TcpServer(Script):
         self._factor = factor
         self._referee = referee
         self._settled = False
-        self._listeners: list[SocketListener] = []
+        self._reception: Reception[Connection] = Reception(host, sockets, self, self._context)
+        self._busy_then: dict[int, _Busy] = {}
         self._watcher: StreamsWatcher | None = None
-        self._pairing: Pairing[Connection, _Unclaimed] = Pairing()
-        self._accepted_count = 0
         self._overdue = -1
+        self._engines: list[Engine] = []
+        self._interlude: Interlude | None = None
         self._declared: Handle[Any] | None = None
+        self._declared_for: Engine | None = None
         self._orphans: list[Handle[Any]] = []
         self._rules: list[Rule] = []
         self._changed: anyio.Event | None = None
@@ -226,6 +268,7 @@ class TcpServer(Script):
         self,
         timeout: float | None = None,
         *,
+        first: bytes | Matcher | None = None,
         optional: bool = False,
         handshake_fails: bool = False,
     ) -> Connection:
@@ -235,6 +278,11 @@ class TcpServer(Script):
         client may connect before the declaration.
 
         :param timeout: seconds, zero or more.
+        :param first: to tell connections apart that come in any order: bytes, or a matcher as
+            for :meth:`expect`, that the first bytes of the connection must satisfy. They are
+            still to be expected. A connection is offered to those that wait in the order in
+            which they were declared, so that one that says nothing is for nobody while
+            another ``first`` might still want it.
         :param optional: the client need not connect: if it has not when the timeout has
             passed, the steps that are about this connection are skipped.
         :param handshake_fails: ``True`` if the TLS handshake must fail: because the client
@@ -244,6 +292,10 @@ class TcpServer(Script):
         __tracebackhide__ = True
         self._check_running("expect_connect")
         limit, options = self._timing(timeout, optional)
+        beginning = None if first is None else named("first", first)
+        if beginning is not None:
+            options["first"] = beginning
+            beginning = beginning.bound(self._framing, self._newline)
         if checked_flag("handshake_fails", handshake_fails):
             if self._context is None:
                 raise ScriptError("handshake_fails=True for a server without the option tls")
@@ -256,24 +308,62 @@ class TcpServer(Script):
             self._limit(None) if self._options.check_unexpected else None,
         )
         conversation.encrypted = self._context is not None
-        engine = Engine(conversation, self._task_host, self.transcript, self._fail)
-        connection = Connection(self, engine, step, self._declared)
+        engine = Engine(
+            conversation,
+            self._task_host,
+            self.transcript,
+            on_failure=self._fail,
+            # What a step waits for in vain may have been said on another connection.
+            before_time_out=self._turn_away,
+        )
+        connection = Connection(self, engine, step, None)
         self.connections.append(connection)
+        self._engines.append(engine)
         self._task_host.watch(engine)
         for rule in self._rules:
             engine.add_rule(rule)
-        self._declared = self._add(connection, connection)
-        unclaimed = self._pairing.expect(connection)
-        if unclaimed is not None:
-            self._attach(connection, unclaimed.stream)
-        else:
-            connection._when_over.append(partial(self._withdraw, connection))
+        self._append(engine, connection)
+        connection._when_over.append(partial(self._withdraw, connection))
+        self._reception.expect(connection, beginning)
         return connection
+
+    def expect_no_connection(self, seconds: float) -> Handle[None]:
+        """Expect that the client does not connect for so long.
+
+        :param seconds: zero or more; not multiplied by ``--tcpclient-timeout-factor``.
+        """
+        __tracebackhide__ = True
+        seconds = checked_seconds("seconds", seconds)
+        return self._intermit(
+            ExpectNoConnection("expect_no_connection", place_of_caller(), (seconds,), {}, seconds)
+        )
+
+    def stop_listening(self) -> Handle[None]:
+        """Refuse connections (``ECONNREFUSED``), from when the steps before have been done.
+
+        Those that are there go on, and the port is kept.
+        """
+        __tracebackhide__ = True
+        return self._intermit(StopListening("stop_listening", place_of_caller()))
+
+    def resume_listening(self) -> Handle[None]:
+        """Accept connections again, on the same port."""
+        __tracebackhide__ = True
+        return self._intermit(ResumeListening("resume_listening", place_of_caller()))
+
+    def wait(self, seconds: float) -> Handle[None]:
+        """Pause between two steps, whatever they are about.
+
+        :param seconds: zero or more; not multiplied by ``--tcpclient-timeout-factor``.
+        """
+        __tracebackhide__ = True
+        seconds = checked_seconds("seconds", seconds)
+        return self._intermit(Wait("wait", place_of_caller(), (seconds,), {}, seconds))
 
     def _withdraw(self, connection: Connection) -> None:
         """The step is over: if it was skipped, the next client is not for it."""
         if connection.skipped:
-            self._pairing.withdraw(connection)
+            self._reception.withdraw(connection)
 
     async def join(self) -> None:
         """Wait until every step that has been declared so far is done.
@@ -284,9 +374,15 @@ class TcpServer(Script):
             settled: a test that catches it has dealt with it, and the next ``join()`` returns.
         """
         __tracebackhide__ = True
+        self._check_orphans()
+        await self._join(self._lasts())
+
+    async def _join(self, lasts: list[Handle[Any]]) -> None:
+        """Wait until these steps are over; raise what has failed, once."""
+        __tracebackhide__ = True
         if self._settled:
             return
-        await self._play()
+        await self._play(lasts)
         if self.failure is not None:
             raise self._settle(self.failure)
 
@@ -298,20 +394,46 @@ class TcpServer(Script):
             self._orphans.append(Handle(step, self))
             return self._orphans[-1]
         connection = self.connections[-1]
-        after = self._declared
-        same = after is None or after is connection or after._script is connection
-        handle: Handle[Any] = Handle(step, connection, None if same else after)
-        self._declared = self._add(connection, handle)
+        return self._append(connection._engine, Handle(step, connection))
+
+    def _intermit(self, step: Step) -> Handle[Any]:
+        """Take a step that is about no connection."""
+        __tracebackhide__ = True
+        self._check_running(step.word)
+        if self._interlude is None:
+            self._interlude = Interlude(
+                self.name,
+                self._task_host,
+                self.transcript,
+                on_failure=self._fail,
+                before_time_out=self._turn_away,
+                reception=self._reception,
+            )
+            self._engines.append(self._interlude)
+            self._task_host.watch(self._interlude)
+        return self._append(self._interlude, Handle(step, self))
+
+    def _append(self, engine: Engine, handle: Handle[Any]) -> Handle[Any]:
+        """Take a step that runs after all that have been declared on the server so far."""
+        __tracebackhide__ = True
+        if self._declared_for is not engine:
+            before = self._declared
+            if isinstance(handle._step, ExpectConnect) and "first" in handle._step.options:
+                # Those that are told by what they say may come in any order.
+                while isinstance(before, Connection):
+                    before = before._after
+            handle._after = before
+        self._add(engine, handle)
+        self._declared, self._declared_for = handle, engine
         return handle
 
-    def _add(self, connection: Connection, handle: Handle[Any]) -> Handle[Any]:
+    def _add(self, engine: Engine, handle: Handle[Any]) -> Handle[Any]:
         """Take a step into the script of one connection, and play on."""
         __tracebackhide__ = True
         self._check_running(handle._step.word)
         if isinstance(handle._step, StartTls):
             _certificates.server_context(handle._step.tls)  # Now, if that cannot be.
         if self.failure is None:  # Otherwise its script is over.
-            engine = connection._engine
             is_next = engine.conversation.add(handle)
             after = handle._after
             if after is not None and not after._over:
@@ -356,18 +478,19 @@ class TcpServer(Script):
     def _settle(self, failure: Failure) -> BaseException:
         """The error for a failure that the test is told of: what it does then is its affair."""
         self._settled = True
-        for connection in self.connections:
-            connection._engine.drain()
+        for engine in self._engines:
+            engine.drain()
         return self._referee.settle(failure)
 
-    async def _play(self) -> None:
-        """Wait until the steps declared so far are done, or the server has failed."""
-        if self._orphans and self.failure is None:
-            self._miss_connect(self._orphans[0]._step)
-        lasts = [connection._engine.conversation.last for connection in self.connections]
+    def _lasts(self) -> list[Handle[Any]]:
+        """The last step of each connection that is not done with its steps."""
+        lasts = (engine.conversation.last for engine in self._engines)
+        return [last for last in lasts if last is not None]
+
+    async def _play(self, lasts: list[Handle[Any]]) -> None:
+        """Wait until these steps are over, or the server has failed."""
         for last in lasts:
-            if last is not None:
-                await self._until(last)
+            await self._until(last)
         await self._turn_away()
 
     async def _until(self, handle: Handle[Any]) -> None:
@@ -391,17 +514,17 @@ class TcpServer(Script):
 
     def progress(self) -> int:
         """A number that grows with everything that arrives."""
-        return self._accepted_count + sum(each._engine.received for each in self.connections)
+        return self._reception.count + sum(engine.received for engine in self._engines)
 
     def standing(self) -> list[Standing]:
         """Where the scripts of its connections stand, of those that are not done."""
-        each = (connection._engine.conversation.standing() for connection in self.connections)
+        each = (engine.conversation.standing() for engine in self._engines)
         return [standing for standing in each if standing is not None]
 
     async def settle(self) -> None:
         """Let everything that has arrived already be received, judged, and reported."""
         await self._task_host.settle(self.progress)
-        while any(connection._engine.concluding for connection in self.connections):
+        while any(engine.concluding for engine in self._engines):
             await self._task_host.pause(REST)
 
     # Connections
@@ -411,89 +534,83 @@ class TcpServer(Script):
         if self._options.check_streams and current_asyncio_task() is not None:
             self._watcher = StreamsWatcher(self.port)
             self._watcher.start()
-        for raw_socket in self._sockets:
-            listener = await SocketListener.from_socket(raw_socket)
-            self._listeners.append(listener)
-            self._task_host.start_soon(self._accept, listener)
+        await self._reception.open()
         self._task_host.watch(self)
 
-    async def _accept(self, listener: SocketListener) -> None:
-        while True:
-            try:
-                stream = await listener.accept()
-            except anyio.ClosedResourceError:
-                return
-            except (OSError, anyio.BrokenResourceError) as error:
-                reason = error.__cause__ or error  # On trio anyio wraps it.
-                problem = Broken(f"The server cannot accept connections: {reason}")
-                self._fail(self._failure(problem))
-                return
-            self._accepted_count += 1
-            if self._context is not None:
-                stream = TlsStream(stream, self._context)
-            if self.failure is not None:
-                # It would never be served. A client that reconnects for ever learns it, too.
-                await reset_stream(stream)
-                continue
-            unclaimed = _Unclaimed(
-                self._accepted_count, stream, self._task_host.now(), *self._busy()
-            )
-            connection = self._pairing.accept(unclaimed)
-            if connection is not None:
-                self._attach(connection, stream)
-            else:
-                self._wake()
-                if isinstance(stream, TlsStream):
-                    # The client waits for that before its test goes on to declare anything.
-                    self._task_host.start_soon(stream.shake_hands_early)
+    def admit(self, arrival: Arrival[Connection]) -> bool:
+        """There is a connection. Return whether it is to be kept."""
+        interlude = self._interlude
+        if (
+            self.failure is None
+            and interlude is not None
+            and isinstance(interlude.conversation.current, ExpectNoConnection)
+        ):
+            interlude.conversation.meet_nobody_wanted(arrival.number)
+            interlude.go_on()
+        return self.failure is None
 
-    def _attach(self, connection: Connection, stream: SocketStream) -> None:
-        client = self._watcher.client_of(stream) if self._watcher is not None else None
-        connection._engine.attach(stream, client)
+    def hand_over(self, expected: Connection, arrival: Arrival[Connection]) -> None:
+        """A connection belongs to this ``expect_connect()``."""
+        self._busy_then.pop(arrival.number, None)
+        client = self._watcher.client_of(arrival.stream) if self._watcher is not None else None
+        expected._engine.attach(arrival.stream, client, arrival.received)
+
+    def keep(self, arrival: Arrival[Connection]) -> None:
+        """Nobody has claimed a connection so far."""
+        self._busy_then[arrival.number] = self._busy()
+        self._wake()
+
+    async def cannot_accept(self, reason: object) -> None:
+        """No more connections can be accepted."""
+        await self._turn_away()  # Perhaps there are too many that nobody expects.
+        self._fail(self._failure(Broken(f"The server cannot accept connections: {reason}")))
 
     def look_at(self, now: float) -> float:
         """Deal with a connection that nobody has claimed in time."""
-        unclaimed = self._pairing.unclaimed
-        if not unclaimed or self.failure or not self._options.check_extra_connections:
+        oldest = self._reception.oldest
+        if oldest is None or self.failure or not self._options.check_extra_connections:
             return float("inf")
-        number = unclaimed[0].number
-        due = unclaimed[0].since + self._limit(None)
-        if due <= now and number != self._overdue:
-            self._overdue = number
+        due = oldest.since + self._limit(None)
+        if due <= now and oldest.number != self._overdue:
+            self._overdue = oldest.number
             self._task_host.start_soon(self._turn_away)
         return due if due > now else float("inf")
 
     async def _turn_away(self) -> None:
         """Fail if there is a connection that nobody expects."""
-        if not self._pairing.unclaimed or not self._options.check_extra_connections:
+        if self._reception.oldest is None or not self._options.check_extra_connections:
             return
         # What has arrived on the connections that are expected is looked at first.
         await self.settle()
-        if self.failure is not None or not self._pairing.unclaimed:
+        oldest = self._reception.oldest
+        if self.failure is not None or oldest is None:
             return
-        number, _, _, during, waiting = self._pairing.unclaimed[0]
+        during, waiting = self._busy_then.get(oldest.number, _Busy())
         if during is None:
             during, waiting = self._busy()
         if during is None:
-            problem = ExtraConnection(number, None, bool(self.connections))
-            self._fail(self._failure(problem, connection=number))
+            problem = ExtraConnection(oldest.number, None, bool(self.connections))
+            self._fail(self._failure(problem, connection=oldest.number))
         else:
             conversation = during._engine.conversation
-            conversation.meet_another(number, waiting)
+            conversation.meet_another(oldest.number, waiting)
             assert conversation.failure is not None
             self._fail(conversation.failure)
 
-    def _busy(self) -> tuple[Connection, Step] | tuple[None, None]:
+    def _busy(self) -> _Busy:
         """The first connection that is busy with a step, and the step."""
         for connection in self.connections:
             step = connection._engine.conversation.current
             if step is not None:
-                return connection, step
-        return None, None
+                return _Busy(connection, step)
+        return _Busy()
 
-    def _miss_connect(self, step: Step) -> None:
-        """Fail, because a step stands before any ``expect_connect()``."""
-        nobody = isinstance(step, ExpectDisconnect) and not self._accepted_count
+    def _check_orphans(self) -> None:
+        """Fail if a step stands before any ``expect_connect()``."""
+        if not self._orphans or self.failure is not None:
+            return
+        step = self._orphans[0]._step
+        nobody = isinstance(step, ExpectDisconnect) and not self._reception.count
         view = ScriptView(ahead=tuple(handle._step for handle in self._orphans[1:]))
         problem = NobodyThere() if nobody else NoConnect()
         self._fail(Failure(problem, step, view, server=self.name))
@@ -516,9 +633,9 @@ class TcpServer(Script):
 
     async def finish(self) -> None:
         """Make the checks of the end of a test. What is wrong becomes the failure."""
-        options = self._options
-        if options.check_pending:
-            await self._play()
+        if self._options.check_pending:
+            self._check_orphans()
+            await self._play(self._lasts())
         else:
             await self.settle()
         await self._turn_away()
@@ -541,24 +658,20 @@ class TcpServer(Script):
             unexpected=self._options.check_unexpected and not unfinished,
             left_open=self._options.check_left_open,
         )
-        return self._add(connection, Handle(step, connection))
+        return self._add(connection._engine, Handle(step, connection))
 
     async def refuse(self) -> None:
         """Accept no connection any more."""
-        for listener in self._listeners:
-            await listener.aclose()
+        await self._reception.close()
 
     async def reset(self) -> bool:
         """Abort what the client has not closed, so that it wakes up.
 
         :return: whether there was anything to abort.
         """
-        unclaimed = list(self._pairing.unclaimed)
-        self._pairing.unclaimed.clear()
-        for each in unclaimed:
-            await reset_stream(each.stream)
-        aborted = [await connection._engine.reset() for connection in self.connections]
-        return bool(unclaimed) or any(aborted)
+        dismissed = await self._reception.dismiss()
+        aborted = [await engine.reset() for engine in self._engines]
+        return dismissed or any(aborted)
 
     async def close(self) -> None:
         """Let go of everything. Steps cannot be declared any more."""
@@ -567,7 +680,7 @@ class TcpServer(Script):
             self._watcher.stop()
         self._wake()
         with anyio.CancelScope(shield=True):
-            await self.refuse()
+            await self._reception.leave()
             if await self.reset():
                 # The transports of an asyncio client that was not closed close themselves
                 # now: the loop that they need for that may be closed in a moment.

@@ -67,15 +67,40 @@ class Expect(Limited):
 class ExpectDisconnect(Limited):
     """The client closes the connection, and sends nothing more before that.
 
-    If it need not be ``clean``, it may be cut off, too.
+    If it need not be ``clean``, the client may reset it, or cut it off (TLS).
     """
 
     clean: bool = True
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectEof(Limited):
+    """The client finishes sending, and may go on reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectReset(Limited):
+    """The client aborts the connection."""
+
+
+@dataclass(frozen=True, slots=True)
 class ExpectNothing(Limited):
     """The client sends nothing until the limit has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait(Limited):
+    """The server does nothing until the limit has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectNoConnection(Wait):
+    """Nobody connects until the limit has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopReading(Wait):
+    """Nor does it receive anything, so that the client has to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +141,21 @@ class Disconnect(Step):
     """The server finishes sending. It goes on receiving until the client closes."""
 
 
+@dataclass(frozen=True, slots=True)
+class SendReset(Step):
+    """The server aborts the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopListening(Step):
+    """From here on, connections are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeListening(Step):
+    """From here on, they are accepted again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartTls(Limited):
     """The connection goes on encrypted, once the handshake is done; or that ``fails``."""
@@ -146,7 +186,7 @@ class Skipped:
     step: Step
 
 
-Action = Send | Run | Disconnect | StartTls
+Action = Send | Run | Disconnect | SendReset | StopListening | ResumeListening | StartTls
 
 #: The same for ``isinstance()``, which takes a tuple faster than a union.
-ACTIONS = (Send, Run, Disconnect, StartTls)
+ACTIONS = (Send, Run, Disconnect, SendReset, StopListening, ResumeListening, StartTls)

@@ -5,9 +5,10 @@ What happens when a server has failed, in order:
 1. At once its script is dropped, and it stops reading.
 2. 10 ms later, unless the test has come to a ``join()`` of it or is over, all connections
    of the test's servers are reset, so that a client that waits for a reply wakes up.
-3. When the grace is over, new connections are refused and the body of the test is
-   cancelled: on asyncio with one plain ``task.cancel()``, so that its clean-up can await,
-   and with a cancel scope half a second later; on trio with the cancel scope.
+3. When the grace is over, the body of the test is cancelled: on asyncio with one plain
+   ``task.cancel()``, so that its clean-up can await, and with a cancel scope half a second
+   later; on trio with the cancel scope.
+4. What still goes on, in a fixture or in a thread, is refused when it connects again.
 
 Whatever the body raises then, the test ends with the server's failure. A failure that
 ``join()`` raised is *settled*: what the test does with it is its own affair.
@@ -110,6 +111,9 @@ class Supervisor:
 
     def _crash(self, error: BaseException) -> None:
         """A background task has failed, which none of them should: nobody is to wait for it."""
+        if not isinstance(error, Exception):
+            # A signal handler may raise in the middle of anything: that of pytest-timeout does.
+            self._verdict.add_foreign(error)
         for server in self.servers:
             server.crash(error)
 
@@ -211,32 +215,33 @@ class Supervisor:
         await host.pause(UNDISTURBED)
         if self._is_over(server, failure):
             return
-        for each in self.servers:
+        # While we wait, another example of Hypothesis may begin, with servers of its own.
+        for each in list(self.servers):
             await each.reset()
         await host.pause(self._rules.grace)
         if self._is_over(server, failure):
             return
-        for each in self.servers:
-            await each.refuse()
-        if self._body is None or self._scope is None:
-            return  # In a fixture: only the reset wakes a client there.
-        self._stuck = spots_of_task(self._body)
-        if self._task is not None:
-            self._task.cancel()
+        scope, task = self._scope, self._task
+        if self._body is not None and scope is not None:
+            self._stuck = spots_of_task(self._body)
+            (task or scope).cancel()
+            # Refused already, a client that connects again at once might never wait any more,
+            # and so would never learn that it is cancelled.
             await host.pause(CLEAN_UP)
-            if self._over:
-                return
-        self._scope.cancel()
+            scope.cancel()
+        if not self._is_over(server, failure):  # In a fixture, or a thread.
+            for each in list(self.servers):
+                await each.refuse()
 
     def _is_over(self, server: TcpServer, failure: Failure) -> bool:
-        return self._over or bool(server.joining) or self._verdict.is_settled(failure)
+        return self._over or bool(server.joining) or not self._verdict.is_open(failure)
 
     # The verdict
 
     def verdict(self, raised: BaseException | None) -> BaseException | None:
         """What the test ends with, given what its body or a fixture has raised."""
         verdict = self._verdict.give(raised, self._frame, self._where)
-        if verdict is not None and verdict is raised:
+        if verdict is not None:
             standings = [each for server in self.servers for each in server.standing()]
             self._verdict.explain(verdict, standings)
         return verdict

@@ -61,8 +61,9 @@ class TlsStream(SocketStream):
         self.ssl_object: ssl.SSLObject = context.wrap_bio(self._incoming, self._outgoing, True)
         self._handshaking = anyio.Lock()
         self._sending = anyio.Lock(fast_acquire=True)
+        #: Whether the handshake is done.
+        self.ready = False
         self._begun = False
-        self._ready = False
         self._finished = False
         self._failed: tuple[str, str, bytes] | None = None
         self._decrypted: list[bytes] = []
@@ -108,30 +109,34 @@ class TlsStream(SocketStream):
         :return: whether it is done.
         :raises TlsError: if it fails, now or before.
         """
-        if not (self._ready or self._failed):
+        if not (self.ready or self._failed):
             try:
                 self.ssl_object.do_handshake()
             except ssl.SSLWantReadError:
-                await self._flush()
+                await self._answer()
             except ssl.SSLError as error:
                 self._failed = (_reason(error), getattr(error, "verify_message", ""), b"")
                 with suppress(*_GONE):
-                    await self._flush()  # It is told why.
+                    await self._answer()  # It is told why.
             else:
-                self._ready = True
-                await self._flush()
+                self.ready = True
+                await self._answer()
         if self._failed:
             raise TlsError(*self._failed)
-        return self._ready
+        return self.ready
 
     # After it
 
     async def receive(self, max_bytes: int = _RECORD) -> bytes:
         """Receive what the client has sent, decrypted: up to 16 KiB at once.
 
+        The handshake is done before that, if it has not been done yet.
+
         :raises CutOff: if the connection has ended without a close_notify.
         :raises TlsError: if what came makes no sense.
         """
+        if not self.ready:
+            await self.handshake()
         while True:
             data = self._decrypted.pop(0) if self._decrypted else self._decrypt(max_bytes)
             if data:
@@ -140,9 +145,9 @@ class TlsStream(SocketStream):
                 # A client often waits for the answer before it closes the connection.
                 self._say_goodbye()
                 with suppress(*_GONE):
-                    await self._flush()
+                    await self._answer()
                 raise EndOfStream
-            await self._flush()
+            await self._answer()
             try:
                 data = await self._stream.receive()
             except EndOfStream:
@@ -159,7 +164,7 @@ class TlsStream(SocketStream):
 
     async def send_eof(self) -> None:
         """Finish sending: close_notify, and then FIN. The client may go on sending."""
-        if self._ready:
+        if self.ready:
             self._say_goodbye()
         await self._flush()
         await self._stream.send_eof()
@@ -190,6 +195,11 @@ class TlsStream(SocketStream):
                 self._decrypted.append(data)
         with suppress(ssl.SSLError):
             self.ssl_object.unwrap()
+
+    async def _answer(self) -> None:
+        """Send what TLS itself has to say. Whoever receives may be told to stop, but not here."""
+        with anyio.CancelScope(shield=True):
+            await self._flush()
 
     async def _flush(self) -> None:
         """Send what there is to send, in the order in which it was encrypted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import sys
@@ -11,6 +12,8 @@ from ipaddress import ip_address
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
 
+from ._host import current_asyncio_task
+
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
@@ -18,13 +21,27 @@ async def reset_stream(stream: SocketStream) -> None:
     """Abort the connection: a client that waits for anything is woken at once.
 
     With a linger time of zero, ``close()`` drops what was not sent and sends RST (POSIX,
-    SO_LINGER). On asyncio before anyio 4.16 a FIN goes out first, which wakes a reader too.
+    SO_LINGER). On asyncio anyio before 4.16 would send a FIN before that: there another socket
+    takes the place of this one, which closes it at once, and is closed in its stead.
     """
     # OSError: it is closed already. AttributeError: uvloop has let go of it already.
     with suppress(OSError, AttributeError):
         raw_socket = stream.extra(SocketAttribute.raw_socket)
         raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+        if os.name == "posix" and current_asyncio_task() is not None:
+            with socket.socket() as other:
+                os.dup2(other.fileno(), raw_socket.fileno(), inheritable=False)
     await close_stream(stream)
+
+
+def pause_reading(stream: SocketStream) -> None:
+    """Read nothing until somebody wants to receive something.
+
+    asyncio reads by itself. anyio stops that only after it has had to wait for something.
+    """
+    transport = getattr(stream, "_transport", None)
+    if transport is not None and not transport.is_closing():
+        transport.pause_reading()
 
 
 def raise_if_broken(stream: SocketStream) -> None:

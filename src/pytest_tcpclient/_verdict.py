@@ -61,24 +61,31 @@ class Verdict:
         self._failures: list[Failure] = []
         self._settled: set[int] = set()
         self._given: BaseException | None = None
+        self._foreign: BaseException | None = None
 
     @property
     def failure(self) -> Failure | None:
         """The first failure that is not settled."""
-        return next((each for each in self._failures if not self.is_settled(each)), None)
+        return next(filter(self.is_open, self._failures), None)
 
     def add(self, failure: Failure) -> None:
         """A server has failed."""
         self._failures.append(failure)
+
+    def add_foreign(self, error: BaseException) -> None:
+        """What a signal handler has raised, for the test, where it hit upon a server."""
+        if self.failure is None:
+            self._foreign = error
 
     def settle(self, failure: Failure) -> BaseException:
         """The error for a failure, which is settled by being raised."""
         self._settled.add(id(failure))
         return self._error(failure)
 
-    def is_settled(self, failure: Failure) -> bool:
-        """Whether the failure has been raised where the test could catch it."""
-        return id(failure) in self._settled
+    def is_open(self, failure: Failure) -> bool:
+        """Whether the failure is one of this run, and was not raised where it could be caught."""
+        known = any(each is failure for each in self._failures)
+        return known and id(failure) not in self._settled
 
     def give(
         self,
@@ -119,7 +126,7 @@ class Verdict:
         if error_of_script is not None and own is None:
             spots += spots_of_error(error_of_script)
         self._settled.update(map(id, self._failures))
-        error = self._error(failure, others)
+        error = self._foreign or self._error(failure, others)
         if error is not error_of_script:
             error.__suppress_context__ = True
         self._given = error.with_traceback(traceback_of(spots))
@@ -133,7 +140,7 @@ class Verdict:
 
     def explain(self, raised: BaseException, standings: Iterable[Standing]) -> None:
         """Note on an error of the test's own where the scripts of its servers stand."""
-        if isinstance(raised, (ScriptMismatch, *self._rules.passing)):
+        if isinstance(raised, self._rules.passing) or self._is_own(raised):
             return
         for each in map(standing, standings):
             _note(raised, each)
@@ -149,7 +156,7 @@ class Verdict:
             just_raised = failure is getattr(own, "failure", None) or (
                 own is not None and own is _raised_by(failure)
             )
-            if just_raised or not self.is_settled(failure):
+            if just_raised or self.is_open(failure):
                 return failure
         return None
 

@@ -1,124 +1,101 @@
-"""aiosmtplib, a client of SMTP, with STARTTLS."""
+"""SMTP: aiosmtplib says hello, sends a message, and quits."""
 
 from __future__ import annotations
 
-import ssl
+import re
 
 import pytest
+from clients import failure_of
 
-from pytest_tcpclient import TLS
+from pytest_tcpclient import TcpServer
 
 aiosmtplib = pytest.importorskip("aiosmtplib")
-pytest.importorskip("trustme")
 
-pytestmark = [pytest.mark.anyio, pytest.mark.tcpserver(newline=b"\r\n")]
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.parametrize("anyio_backend", ["asyncio"]),  # The library is for no other.
+    pytest.mark.tcpserver(newline=b"\r\n"),
+]
 
-MESSAGE = "From: me@example.com\r\nTo: you@example.com\r\n\r\nHello!\r\n"
-
-
-@pytest.fixture(params=[("asyncio", {}), ("asyncio", {"use_uvloop": True})], ids=repr)
-def anyio_backend(request):
-    """It is for asyncio."""
-    if request.param[1]:
-        pytest.importorskip("uvloop")
-    return request.param
+MESSAGE = "Subject: Tea\n\nAt five?\n.\nAnn\n"
 
 
-def greet(server) -> None:
-    """All that comes before the request for TLS."""
-    server.expect_connect()
-    server.send_line(b"220 mail.example.com ESMTP")
-    server.expect_line(is_ehlo)
-    server.send_bytes(b"250-mail.example.com\r\n250 STARTTLS\r\n")
-
-
-def is_ehlo(line: bytes) -> bool:
-    return line.startswith(b"EHLO ")
-
-
-def client_of(server, **options):
-    return aiosmtplib.SMTP(
+async def send_mail(server: TcpServer, recipient: str = "bob@example.org") -> None:
+    """What is to be tested."""
+    await aiosmtplib.send(
+        MESSAGE,
+        sender="ann@example.org",
+        recipients=[recipient],
         hostname="localhost",
         port=server.port,
-        tls_context=server.client_ssl_context(),
-        timeout=5,
-        **options,
+        start_tls=False,
     )
 
 
-async def test_mail_is_sent_over_tls(tcpserver):
-    """The client asks for TLS as it is offered, and greets the server once more."""
-    greet(tcpserver)
-    tcpserver.expect_line(b"STARTTLS")
-    tcpserver.send_line(b"220 Go ahead")
-    tcpserver.start_tls()
-    tcpserver.expect_line(is_ehlo)
-    tcpserver.send_line(b"250 mail.example.com")
-    tcpserver.expect_line(b"MAIL FROM:<me@example.com>")
-    tcpserver.send_line(b"250 OK")
-    tcpserver.expect_line(b"RCPT TO:<you@example.com>")
-    tcpserver.send_line(b"250 OK")
+def accepted(message: bytes) -> bytes:
+    """The reply to a message, made of the message."""
+    return b"250 %d bytes accepted" % len(message)
+
+
+def expect_hello(server: TcpServer) -> None:
+    """How each conversation begins."""
+    server.expect_connect()
+    server.send_line(b"220 mail.example.org")
+    server.expect_line(re.compile(rb"EHLO \S+"))
+    server.send_line(b"250-mail.example.org")
+    server.send_line(b"250 SIZE 1000")
+
+
+async def test_a_message_is_sent(tcpserver: TcpServer) -> None:
+    """Line by line, and then the message, up to a dot on a line of its own."""
+    expect_hello(tcpserver)
+    tcpserver.expect_line(re.compile(rb"MAIL FROM:<ann@example\.org> size=\d+"))
+    tcpserver.send_line(b"250 go on")
+    tcpserver.expect_line(b"RCPT TO:<bob@example.org>")
+    tcpserver.send_line(b"250 go on")
     tcpserver.expect_line(b"DATA")
-    tcpserver.send_line(b"354 Go on")
-    mail = tcpserver.expect_until(b"\r\n.\r\n")
-    tcpserver.send_line(b"250 OK")
+    tcpserver.send_line(b"354 go on")
+    data = tcpserver.expect_until(b"\r\n.\r\n")
+    tcpserver.send_line(accepted)
     tcpserver.expect_line(b"QUIT")
-    tcpserver.send_line(b"221 Bye")
+    tcpserver.send_line(b"221 bye")
     tcpserver.expect_disconnect()
-    async with client_of(tcpserver, start_tls=True) as client:
-        await client.sendmail("me@example.com", ["you@example.com"], MESSAGE)
+
+    await send_mail(tcpserver)
+
     await tcpserver.join()
-    assert mail.received.endswith(b"\r\nHello!\r\n.\r\n")
+    assert data.received == b"Subject: Tea\r\n\r\nAt five?\r\n..\r\nAnn\r\n.\r\n"
 
 
-async def test_it_refuses_a_wrong_certificate(tcpserver):
-    """It says nothing more to a server that it cannot trust."""
-    greet(tcpserver)
-    tcpserver.expect_line(b"STARTTLS")
-    tcpserver.send_line(b"220 Go ahead")
-    tcpserver.start_tls(TLS(certificate="wrong-host"), handshake_fails=True)
-    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-        await client_of(tcpserver, start_tls=True).connect()
-    await tcpserver.join()
+async def test_another_recipient(tcpserver: TcpServer) -> None:
+    """The client is told by a broken connection, the test by the two lines."""
+    expect_hello(tcpserver)
+    tcpserver.expect_line(re.compile(rb"MAIL .*"))
+    tcpserver.send_line(b"250 go on")
+    tcpserver.expect_line(b"RCPT TO:<bob@example.org>")
+    tcpserver.send_line(b"250 go on")
+
+    with pytest.raises(aiosmtplib.SMTPException):
+        await send_mail(tcpserver, recipient="eve@example.org")
+
+    assert await failure_of(tcpserver) == (
+        "Expected to get line b'RCPT TO:<bob@example.org>' "
+        "but actually got line b'RCPT TO:<eve@example.org>'"
+    )
 
 
-async def test_it_drops_what_was_put_in_before_tls(tcpserver):
-    """An answer in plain text, behind the last one, is not taken for one of the session."""
-    greet(tcpserver)
-    tcpserver.expect_line(b"STARTTLS")
-    tcpserver.send_bytes(b"220 Go ahead\r\n250 AUTH PLAIN\r\n")
-    tcpserver.start_tls()
-    tcpserver.expect_line(is_ehlo)
-    tcpserver.send_line(b"250 mail.example.com")
-    tcpserver.expect_line(b"QUIT")
-    tcpserver.send_line(b"221 Bye")
-    tcpserver.expect_disconnect()
-    async with client_of(tcpserver, start_tls=True) as client:
-        await client.ehlo()
-        assert not client.supports_extension("auth")
-    await tcpserver.join()
+async def test_the_client_gives_up(tcpserver: TcpServer) -> None:
+    """A reply that refuses the recipient: no message comes, but the client begins anew."""
+    expect_hello(tcpserver)
+    tcpserver.expect_line(re.compile(rb"MAIL .*"))
+    tcpserver.send_line(b"250 go on")
+    tcpserver.expect_line(re.compile(rb"RCPT .*"))
+    tcpserver.send_line(b"550 nobody of this name")
+    tcpserver.expect_line(b"DATA")
 
+    with pytest.raises(aiosmtplib.SMTPRecipientsRefused):
+        await send_mail(tcpserver)
 
-async def test_it_gives_up_where_tls_is_not_offered(tcpserver):
-    """A server in the middle that takes the offer away gets no password."""
-    tcpserver.expect_connect()
-    tcpserver.send_line(b"220 mail.example.com ESMTP")
-    tcpserver.expect_line(is_ehlo)
-    tcpserver.send_line(b"250 mail.example.com")
-    tcpserver.expect_disconnect()
-    with pytest.raises(aiosmtplib.SMTPException, match="STARTTLS"):
-        await client_of(tcpserver, start_tls=True).connect()
-    await tcpserver.join()
-
-
-@pytest.mark.tcpserver(tls=True)
-async def test_it_speaks_tls_from_the_beginning(tcpserver):
-    """As on port 465."""
-    tcpserver.expect_connect()
-    tcpserver.send_line(b"220 mail.example.com ESMTP")
-    tcpserver.expect_line(b"QUIT")
-    tcpserver.send_line(b"221 Bye")
-    tcpserver.expect_disconnect()
-    async with client_of(tcpserver, use_tls=True):
-        pass
-    await tcpserver.join()
+    assert await failure_of(tcpserver) == (
+        "Expected to get line b'DATA' but actually got line b'RSET'"
+    )

@@ -29,6 +29,7 @@ from .._matchers import Mismatch
 from .._steps import Expect
 from .data import comparison, quoted
 from .message import headline, wanted
+from .objects import difference
 from .script import call, listing, place
 
 _CHECKS = {
@@ -107,10 +108,13 @@ def _bytes(failure: Failure) -> list[str]:
     step = failure.step
     match failure.problem:
         case Differs(Mismatch(bytes() as expected, bytes() as actual), received):
-            lines = comparison(expected, actual)
+            several = isinstance(step, Expect) and step.matcher.parts
+            lines = comparison(expected, actual, "Closest:" if several else "Expected:")
             if isinstance(step, Expect) and not step.matcher.noun and len(received) > len(actual):
                 lines.append(f"In all: {quoted(received)}")
             return lines
+        case Differs(Mismatch(expected, actual), received) if lines := difference(expected, actual):
+            return [*lines, f"In all: {quoted(received)}"]
         case TimedOut(received) | Ended(received) if isinstance(step, Expect):
             expected_text = f"Expected: {wanted(step.matcher)}"
             return [expected_text, f"Received: {quoted(received) if received else 'nothing'}"]

@@ -24,7 +24,7 @@ def quoted(data: bytes, size: int | None = None) -> str:
     return f"{data[:SHORTENED]!r}... ({size:,} bytes)"
 
 
-def comparison(expected: bytes, received: bytes) -> list[str]:
+def comparison(expected: bytes, received: bytes, label: str = "Expected:") -> list[str]:
     """Two values, one above the other, with a mark at the first byte that differs."""
     offset = first_difference(expected, received)
     start, stop = 0, None
@@ -34,7 +34,7 @@ def comparison(expected: bytes, received: bytes) -> list[str]:
     common = _escaped(expected[start:offset])
     lead = " " * len(f"Expected: {margin}b'{common}")
     return [
-        f"Expected: {margin}{_literal(expected, start, stop)}",
+        f"{label:9} {margin}{_literal(expected, start, stop)}",
         f"Received: {margin}{_literal(received, start, stop)}",
         f"{lead}^ first difference, at byte {offset:,}",
     ]

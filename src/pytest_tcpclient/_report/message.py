@@ -21,6 +21,7 @@ from .._failure import (
     NotADisconnect,
     NotClosed,
     NotEncrypted,
+    NotReset,
     NotSent,
     NotSilent,
     NotWaited,
@@ -29,10 +30,20 @@ from .._failure import (
     TimedOut,
     TlsFailed,
     Unread,
+    Unwanted,
     WasReset,
 )
 from .._matchers import Difference, Exactly, Frame, Malformed, NamedMatcher, Oversized
-from .._steps import Expect, ExpectConnect, ExpectDisconnect, Run, Send, Step
+from .._steps import (
+    Expect,
+    ExpectConnect,
+    ExpectDisconnect,
+    ExpectEof,
+    ExpectReset,
+    Run,
+    Send,
+    Step,
+)
 from .data import quoted
 from .script import argument, call
 from .tls import handshake_failed, hint_for
@@ -72,12 +83,15 @@ def headline(failure: Failure) -> Headline:
             assert isinstance(step, Expect)
             return Headline(_ended(step.matcher, ended))
         case NotADisconnect(received):
+            assert step is not None
             return Headline(
-                "Received unexpected data while waiting for client to disconnect. "
+                f"Received unexpected data while waiting for {_awaited(step)}. "
                 f"Data is {quoted(received)}."
             )
         case NotSilent(received):
             return Headline(f"Expected silence, but client sent {quoted(received)}.")
+        case NotReset():
+            return Headline("Expected the client to reset the connection, but it closed it.")
         case WasReset(unread):
             return Headline(
                 "Connection was reset.",
@@ -113,6 +127,8 @@ def headline(failure: Failure) -> Headline:
             return Headline(f"Client closed the connection before {quoted(data)} could be sent.")
         case ExtraConnection(number, waiting, scripted):
             return Headline(_extra_connection(number, waiting, scripted))
+        case Unwanted(number):
+            return Headline(f"Expected no connection, but the client opened connection {number}.")
         case LeftBytes(received):
             return Headline(f"Client sent {quoted(received)} after the script was done.")
         case LeftOpen():
@@ -137,7 +153,8 @@ def wanted(matcher: NamedMatcher) -> str:
     """What a matcher wanted: ``b'Hello'``, ``a line``, ``frame b'Hello'``."""
     noun, expected = matcher.noun, matcher.expected
     if matcher.parts:
-        return matcher.joined.format(", ".join(wanted(part) for part in matcher.parts))
+        parts = [f"({wanted(part)})" if part.parts else wanted(part) for part in matcher.parts]
+        return matcher.joined.format(", ".join(parts))
     if not noun:
         return argument(expected)
     if expected is ANY:
@@ -145,7 +162,9 @@ def wanted(matcher: NamedMatcher) -> str:
     if isinstance(expected, re.Pattern):
         return f"{matcher.some} matching {expected.pattern!r}"
     if isinstance(expected, Predicate):
-        return f"{matcher.some} that satisfies {expected!r}"
+        return f"{matcher.some} satisfying {expected!r}"
+    if matcher.some == noun:  # Which says no more than the bytes themselves.
+        return argument(expected)
     return f"{noun} {argument(expected)}"
 
 
@@ -172,6 +191,10 @@ def _awaited(step: Step) -> str:
         return "client to connect"
     if isinstance(step, ExpectDisconnect):
         return "client to disconnect"
+    if isinstance(step, ExpectEof):
+        return "client to finish sending"
+    if isinstance(step, ExpectReset):
+        return "client to reset the connection"
     assert isinstance(step, Expect)
     return wanted(step.matcher)
 
@@ -190,7 +213,8 @@ def _differs(matcher: NamedMatcher, difference: Difference) -> str:
     if isinstance(difference, Oversized):
         limit = f"{difference.limit:,}"
         if difference.size is None:
-            return f"{expected} but it is longer than {limit} bytes, which is the limit."
+            unit = "byte" if difference.limit == 1 else "bytes"
+            return f"{expected} but it is longer than the limit of {limit} {unit}."
         return (
             f"{expected} but its length prefix {difference.prefix!r} says "
             f"{difference.size:,} bytes; the limit is {limit}."
@@ -225,7 +249,7 @@ def _ended(matcher: NamedMatcher, ended: Ended) -> str:
 def _extra_connection(number: int, waiting: Step | None, scripted: bool) -> str:
     if not scripted:
         return "A client connected, but there is no `expect_connect()` for it."
-    if isinstance(waiting, Expect | ExpectDisconnect):
+    if isinstance(waiting, Expect | ExpectDisconnect | ExpectEof | ExpectReset):
         return f"While waiting for {_awaited(waiting)} a {_nth(number)} connection was attempted."
     if isinstance(waiting, Send):
         sending = argument(waiting.arguments[0])

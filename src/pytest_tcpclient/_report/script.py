@@ -9,6 +9,7 @@ from .._failure import Failure
 from .._steps import ExpectEnd, Place, Skipped, Step
 from .._traceback import shown
 from .data import quoted
+from .objects import brief
 
 #: Longer calls are not lined up with the others.
 ALIGNED = 60
@@ -30,7 +31,7 @@ def argument(value: object) -> str:
         return quoted(value)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))  # As a person writes it: 2 rather than 2.0.
-    return name_of(value) if inspect.isroutine(value) else repr(value)
+    return name_of(value) if inspect.isroutine(value) else brief(value)
 
 
 def place(where: Place) -> str:

@@ -1,0 +1,200 @@
+"""Accepts connections, and gives each to whom it belongs.
+
+What a connection says first is looked at only while somebody waits for a certain beginning
+(``expect_connect(first=)``); otherwise one that nobody claims is kept unread.
+
+Law: nothing but cancellation leaves a background task.
+"""
+
+from __future__ import annotations
+
+import socket
+from abc import abstractmethod
+from typing import Generic, Protocol, TypeVar
+
+import anyio
+from anyio.abc import SocketListener, SocketStream
+
+from ._host import Host
+from ._listening import BACKLOG, hold
+from ._matchers import NamedMatcher
+from ._pairing import Pairing
+from ._performer import GONE
+from ._tls import TlsError, TlsStream
+from ._tls_setting import SSLContext
+from ._transport import reset_stream
+
+Expected = TypeVar("Expected")
+
+
+class Arrival(Generic[Expected]):
+    """A connection that was accepted.
+
+    :ivar number: from 1, in the order in which they were accepted.
+    :ivar since: when that was.
+    :ivar received: what it has said before somebody claimed it.
+    :ivar owner: who has claimed it.
+    """
+
+    def __init__(self, number: int, stream: SocketStream, since: float) -> None:
+        self.number = number
+        self.stream = stream
+        self.since = since
+        self.received = b""
+        self.owner: Expected | None = None
+        self._looked_at = False
+        self._looking: anyio.CancelScope | None = None
+
+
+class Desk(Protocol[Expected]):
+    """Who is told of connections."""
+
+    @abstractmethod
+    def admit(self, arrival: Arrival[Expected]) -> bool:
+        """There is a connection. Return whether it is to be kept: otherwise it is reset."""
+
+    @abstractmethod
+    def hand_over(self, expected: Expected, arrival: Arrival[Expected]) -> None:
+        """It belongs to this one."""
+
+    @abstractmethod
+    def keep(self, arrival: Arrival[Expected]) -> None:
+        """Nobody has claimed it so far."""
+
+    @abstractmethod
+    async def cannot_accept(self, reason: object) -> None:
+        """No more connections can be accepted."""
+
+
+class Reception(Generic[Expected]):
+    """The listening sockets of a server, and the connections that nobody has claimed."""
+
+    def __init__(
+        self,
+        host: Host,
+        sockets: list[socket.socket],
+        desk: Desk[Expected],
+        context: SSLContext | None = None,
+    ) -> None:
+        #: How many connections were accepted.
+        self.count = 0
+        self._host = host
+        self._sockets = sockets
+        self._desk = desk
+        self._context = context
+        self._listeners: list[SocketListener] = []
+        self._pairing: Pairing[Expected, Arrival[Expected]] = Pairing()
+
+    @property
+    def oldest(self) -> Arrival[Expected] | None:
+        """The first connection that nobody has claimed."""
+        return self._pairing.oldest
+
+    async def open(self) -> None:
+        """Begin to accept connections. (Those made since it was bound are not lost.)"""
+        for raw_socket in self._sockets:
+            listener = await SocketListener.from_socket(raw_socket)
+            self._listeners.append(listener)
+            self._host.start_soon(self._accept, listener)
+
+    async def hold(self) -> None:
+        """Refuse connections, and keep the port."""
+        if self._listeners:
+            self._sockets = [hold(each) for each in self._sockets]
+        await self.close()
+
+    async def resume(self) -> None:
+        """Accept connections again, on the same port."""
+        if not self._listeners:
+            for raw_socket in self._sockets:
+                raw_socket.listen(BACKLOG)
+            await self.open()
+
+    async def close(self) -> None:
+        """Accept no connection any more."""
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            await listener.aclose()
+
+    async def dismiss(self) -> bool:
+        """Abort the connections that nobody has claimed. Return whether there were any."""
+        arrivals = self._pairing.unclaimed
+        self._pairing.clear()
+        for arrival in arrivals:
+            await reset_stream(arrival.stream)
+        return bool(arrivals)
+
+    async def leave(self) -> None:
+        """Let go of the sockets, whether they listen or are held."""
+        await self.close()
+        for raw_socket in self._sockets:
+            raw_socket.close()
+
+    def expect(self, expected: Expected, first: NamedMatcher | None = None) -> None:
+        """Somebody waits for a connection."""
+        self._hand_over(self._pairing.expect(expected, first))
+        self._look()
+
+    def withdraw(self, expected: Expected) -> None:
+        """Somebody waits no more."""
+        self._hand_over(self._pairing.withdraw(expected))
+
+    async def _accept(self, listener: SocketListener) -> None:
+        while True:
+            try:
+                stream = await listener.accept()
+            except anyio.ClosedResourceError:
+                return
+            except (OSError, anyio.BrokenResourceError) as error:
+                await self._desk.cannot_accept(error.__cause__ or error)  # trio's is wrapped.
+                return
+            self.count += 1
+            if self._context is not None:
+                stream = TlsStream(stream, self._context)
+            arrival: Arrival[Expected] = Arrival(self.count, stream, self._host.now())
+            if not self._desk.admit(arrival):
+                # It would never be served. A client that reconnects for ever learns it, too.
+                await reset_stream(stream)
+                continue
+            pairs = self._pairing.accept(arrival)
+            self._hand_over(pairs)
+            if not any(each is arrival for each, _ in pairs):
+                self._desk.keep(arrival)
+                self._look()
+                if isinstance(stream, TlsStream):
+                    # The client waits for it before its test goes on to declare anything.
+                    self._host.start_soon(stream.shake_hands_early)
+
+    def _hand_over(self, pairs: list[tuple[Arrival[Expected], Expected]]) -> None:
+        for arrival, expected in pairs:
+            arrival.owner = expected
+            if arrival._looking is None:
+                self._desk.hand_over(expected, arrival)
+            else:
+                arrival._looking.cancel()  # One receiver after the other.
+
+    def _look(self) -> None:
+        """See what the connections say first that nobody has claimed, if it matters."""
+        if not self._pairing.curious:
+            return
+        for arrival in self._pairing.unclaimed:
+            if not arrival._looked_at:
+                arrival._looked_at = True
+                self._host.start_soon(self._receive, arrival)
+
+    async def _receive(self, arrival: Arrival[Expected]) -> None:
+        """Receive what a connection says, until somebody claims it."""
+        if arrival.owner is not None:
+            return
+        data = b"more"
+        with anyio.CancelScope() as arrival._looking:
+            while data and arrival.owner is None:
+                try:
+                    data = await arrival.stream.receive()
+                except (anyio.EndOfStream, TlsError, *GONE):
+                    data = b""
+                arrival.received += data
+                self._hand_over(self._pairing.receive(arrival, data, ended=not data))
+        arrival._looking = None
+        if arrival.owner is not None:
+            self._desk.hand_over(arrival.owner, arrival)

@@ -1,0 +1,255 @@
+"""Many connections: whose they are, when they are refused, and when there shall be none."""
+
+from __future__ import annotations
+
+import socket
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+from clients import connect, failure_of, receive_all, receive_exactly
+
+from pytest_tcpclient import ScriptError, ScriptMismatch, line
+
+pytestmark = [pytest.mark.anyio, pytest.mark.tcpserver(timeout=10)]
+
+
+# first=
+
+
+async def test_connections_that_come_in_any_order(tcpserver):
+    """Each is told by what it says first, which is still to be expected."""
+    alice = tcpserver.expect_connect(first=b"ALICE")
+    alice.expect_bytes(b"ALICE")
+    alice.send_bytes(b"Hello, Alice")
+    bob = tcpserver.expect_connect(first=line(b"BOB"))
+    bob.expect_line(b"BOB")
+    bob.send_bytes(b"Hello, Bob")
+    async with await connect(tcpserver) as second, await connect(tcpserver) as first:
+        await second.send(b"BO")
+        await second.send(b"B\n")
+        assert await receive_exactly(second, 10) == b"Hello, Bob"
+        await first.send(b"ALICE")
+        assert await receive_exactly(first, 12) == b"Hello, Alice"
+        await tcpserver.join()
+    assert alice.client_address != bob.client_address
+
+
+async def test_a_connection_that_is_claimed_while_it_is_looked_at(tcpserver):
+    """What it has said is not lost, and it is listened to by one only."""
+    tcpserver.expect_connect(first=b"ALICE").expect_bytes(b"ALICE")
+    async with await connect(tcpserver) as client:
+        await client.send(b"BOB")
+        with anyio.fail_after(5):
+            while not (tcpserver._reception.oldest and tcpserver._reception.oldest.received):
+                await anyio.lowlevel.checkpoint()
+        bob = tcpserver.expect_connect()
+        bob.expect_bytes(b"BOB!")
+        await client.send(b"!")
+        async with await connect(tcpserver) as other:
+            await other.send(b"ALICE")
+            await tcpserver.join()
+
+
+async def test_a_connection_that_ends_while_it_is_looked_at(tcpserver):
+    """It goes to whoever takes any."""
+    tcpserver.expect_connect(first=b"ALICE").expect_bytes(b"ALICE")
+    other = tcpserver.expect_connect()
+    other.expect_bytes(b"AL")
+    other.expect_disconnect()
+    async with await connect(tcpserver) as client:
+        await client.send(b"AL")
+    async with await connect(tcpserver) as client:
+        await client.send(b"ALICE")
+        await tcpserver.join()
+
+
+@pytest.mark.tcpserver(timeout=0.2)
+async def test_nobody_says_what_was_to_be_said_first(tcpserver):
+    """The connection that came is named."""
+    tcpserver.expect_connect(first=b"ALICE")
+    async with await connect(tcpserver) as client:
+        await client.send(b"BOB")
+        line_ = await failure_of(tcpserver)
+    assert line_ == "Connection 1 was not expected."
+
+
+async def test_a_connection_nobody_wants_is_looked_at_and_let_go(tcpserver_factory):
+    """At the end of the test it is aborted like any other."""
+    server = await tcpserver_factory(check_extra_connections=False)
+    server.expect_connect(first=b"ALICE", optional=True, timeout=0.05)
+    async with await connect(server) as client:
+        await client.send(b"BOB")
+        await server.join()
+
+
+@pytest.mark.parametrize("first", [b"", "ALICE", 5])
+async def test_what_first_can_be(tcpserver, first):
+    """Bytes or a matcher."""
+    with pytest.raises((TypeError, ValueError), match=r"^first must "):
+        tcpserver.expect_connect(first=first)
+
+
+# A pool
+
+
+@pytest.mark.parametrize("size", [100])
+async def test_a_pool(tcpserver, size):
+    """Each connection has a script of its own, and all are there at once."""
+    for number in range(size):
+        connection = tcpserver.expect_connect()
+        connection.expect_line()
+        connection.send_line(lambda line, number=number: b"%d: %b" % (number, line))
+        connection.expect_disconnect()
+
+    async def client(number, ready, all_ready):
+        async with await connect(tcpserver) as stream:
+            ready.append(number)
+            await all_ready.wait()
+            await stream.send(b"hello\n")
+            reply = await receive_exactly(stream, 9 if number < 10 else 10)
+            assert reply == b"%d: hello\n" % number
+
+    ready: list[int] = []
+    all_ready = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        for number in range(size):
+            tasks.start_soon(client, number, ready, all_ready)
+            while len(ready) <= number:  # So that the n-th is the n-th.
+                await anyio.lowlevel.checkpoint()
+        all_ready.set()
+    await tcpserver.join()
+
+
+# No connection
+
+
+async def test_nobody_connects_for_a_while(tcpserver):
+    """And then somebody does."""
+    quiet = tcpserver.expect_no_connection(0.2)
+    tcpserver.expect_connect()
+    tcpserver.expect_disconnect()
+    await quiet.wait()
+    async with await connect(tcpserver):
+        pass
+    await tcpserver.join()
+
+
+async def test_somebody_connects_too_soon(tcpserver):
+    """Although that connection would be expected later."""
+    tcpserver.expect_connect()
+    tcpserver.send_reset()
+    tcpserver.expect_no_connection(5)
+    tcpserver.expect_connect()
+    async with await connect(tcpserver) as client:
+        with pytest.raises(anyio.BrokenResourceError):
+            await client.receive()
+    # anyio's client would see the reset, too.
+    with socket.create_connection(tcpserver.address), pytest.raises(ScriptMismatch) as caught:
+        await tcpserver.join()
+    text = str(caught.value).splitlines()
+    assert text[0] == "Expected no connection, but the client opened connection 2."
+    assert text[2] == f"Script of {tcpserver.name}:"
+    assert text[3].startswith("> failed       expect_no_connection(5)  ")
+
+
+# Refusing
+
+
+async def refused(server):
+    """Whether a client is refused on all the addresses of the server."""
+
+    def attempt():
+        for host in ("127.0.0.1", "::1"):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection((host, server.port), timeout=5)
+
+    await anyio.to_thread.run_sync(attempt)
+    return True
+
+
+async def test_drop_and_refuse_and_accept_again(tcpserver):
+    """A script that reads from top to bottom, on one port."""
+    tcpserver.expect_connect()
+    tcpserver.send_reset()
+    stopped = tcpserver.stop_listening()
+    tcpserver.wait(0.2)
+    tcpserver.resume_listening()
+    tcpserver.expect_connect()
+    tcpserver.send_bytes(b"Hello again")
+    tcpserver.disconnect()
+    tcpserver.expect_disconnect()
+
+    async with await connect(tcpserver) as client:
+        with pytest.raises(anyio.BrokenResourceError):
+            await client.receive()
+    await stopped.wait()
+    assert await refused(tcpserver)
+    with anyio.fail_after(5):
+        while True:
+            try:
+                client = await connect(tcpserver)
+                break
+            except OSError:
+                await anyio.sleep(0.01)
+    async with client:
+        assert await receive_all(client) == b"Hello again"
+    await tcpserver.join()
+
+
+async def test_connections_that_are_there_go_on(tcpserver):
+    """Only new ones are refused; the port stays the server's until the end."""
+    tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"Hello")
+    async with await connect(tcpserver) as client:
+        await client.send(b"Hello")
+        await tcpserver.join()
+        tcpserver.stop_listening()
+        tcpserver.stop_listening()
+        await tcpserver.join()
+        assert await refused(tcpserver)
+        tcpserver.expect_bytes(b"more")
+        await client.send(b"more")
+        await tcpserver.join()
+
+
+async def test_to_resume_what_was_not_stopped_changes_nothing(tcpserver):
+    """It listens as before."""
+    tcpserver.resume_listening()
+    tcpserver.expect_connect()
+    async with await connect(tcpserver):
+        await tcpserver.join()
+
+
+async def test_a_pause_before_anything_else(tcpserver):
+    """No connection is needed for it."""
+    pause = tcpserver.wait(0.1)
+    tcpserver.expect_connect()
+    async with await connect(tcpserver):
+        await tcpserver.join()
+    assert pause.done
+
+
+async def test_steps_of_a_stopped_server(tcpserver_factory):
+    """As for every other step."""
+    server = await tcpserver_factory()
+    await tcpserver_factory.stop()
+    for declare in (
+        server.stop_listening,
+        server.resume_listening,
+        lambda: server.wait(1),
+        lambda: server.expect_no_connection(1),
+    ):
+        with pytest.raises(ScriptError, match=r"^\w+\(\) on a server that is stopped$"):
+            declare()
+
+
+# URLs
+
+
+@pytest.mark.parametrize(("host", "url"), [(None, "127.0.0.1"), ("::1", "[::1]")])
+async def test_the_address_as_a_url(tcpserver_factory, host, url):
+    """As most libraries take it."""
+    server = await tcpserver_factory(host=host)
+    assert server.url("http") == f"http://{url}:{server.port}"
