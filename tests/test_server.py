@@ -8,7 +8,7 @@ import threading
 
 import anyio
 import pytest
-from clients import connect, every_split, failure_of, receive_all, receive_exactly, reset
+from clients import connect, every_split, receive_all, receive_exactly, reset
 
 from pytest_tcpclient import Connection, ScriptError, ScriptMismatch
 from pytest_tcpclient._failure import Failure, WasReset
@@ -125,14 +125,14 @@ async def test_what_is_declared_at_the_moment_of_a_reset_is_not_sent(tcpserver):
 
 
 async def test_disconnecting_from_a_client_that_is_gone(tcpserver):
-    """It cannot be done, and on every event loop it is the client's fault."""
+    """What was aborted need not be closed, on any event loop."""
     connection = tcpserver.expect_connect()
     client = await connect(tcpserver)
     await connection.wait()
     await reset(client)
     await tcpserver.settle()
     tcpserver.disconnect()
-    assert await failure_of(tcpserver) == "Connection was reset."
+    await tcpserver.join()
 
 
 async def test_a_large_frame_is_received(tcpserver):
