@@ -8,9 +8,11 @@ import ssl
 import struct
 import sys
 import threading
+from contextlib import suppress
 
 import anyio
 import pytest
+import trio
 from anyio import to_thread
 from anyio.abc import SocketStream
 from clients import connect, failure_of, receive_all
@@ -26,6 +28,7 @@ pytest.importorskip("trustme")
 with_anyio = pytest.mark.anyio
 with_tls = pytest.mark.tcpserver(tls=True)
 MEGABYTE = 1024 * 1024
+RESETS = (ConnectionResetError, anyio.BrokenResourceError, trio.BrokenResourceError)
 
 
 @pytest.fixture(params=CLIENTS)
@@ -163,6 +166,66 @@ async def test_a_client_that_aborts_during_the_handshake(tcpserver):
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
     assert await failure_of(tcpserver) == "TLS handshake failed: the client reset the connection."
+
+
+@with_anyio
+@with_tls
+async def test_connections_are_told_apart_by_what_they_say_encrypted(tcpserver):
+    """For that the handshake is done before anybody claims them."""
+    b = tcpserver.expect_connect(first=b"b")
+    a = tcpserver.expect_connect(first=b"a")
+    b.expect_bytes(b"bb")
+    a.expect_bytes(b"aa")
+    for text in (b"aa", b"bb"):
+        client = await AnyioClient.connect(tcpserver, tcpserver.client_ssl_context())
+        await client.send(text)
+        await client.close()
+    await tcpserver.join()
+    assert a.ssl_object.version() == "TLSv1.3"
+
+
+@with_anyio
+@with_tls
+async def test_a_connection_that_says_nothing_because_of_tls(tcpserver):
+    """It is nobody's who waits for a certain beginning."""
+    tcpserver.expect_connect(timeout=0.1, first=b"a", optional=True)
+    tcpserver.expect_connect()
+    async with await connect(tcpserver) as stream:
+        await stream.send(b"aa")
+        assert await failure_of(tcpserver) == (
+            "TLS handshake failed: the client spoke plain text: b'aa'."
+        )
+
+
+@with_anyio
+@with_tls
+async def test_the_client_gets_a_reset(tcpserver, connect_client):
+    """In spite of TLS."""
+    tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"Hello")
+    tcpserver.send_reset()
+    client = await connect_client(tcpserver, tcpserver.client_ssl_context())
+    await client.send(b"Hello")
+    with pytest.raises(RESETS):
+        await client.receive()
+    await tcpserver.join()
+    with suppress(OSError, *RESETS):
+        await client.cut()
+
+
+@with_anyio
+@with_tls
+async def test_a_server_that_does_not_read(tcpserver):
+    """What was sent meanwhile comes afterwards."""
+    data = b"x" * MEGABYTE
+    tcpserver.expect_connect()
+    tcpserver.stop_reading(0.1)
+    tcpserver.expect_bytes(data)
+    tcpserver.expect_disconnect()
+    client = await AnyioClient.connect(tcpserver, tcpserver.client_ssl_context())
+    await client.send(data)
+    await client.close()
+    await tcpserver.join()
 
 
 # The end

@@ -205,9 +205,7 @@ class TlsStream(SocketStream):
         """Send what there is to send, in the order in which it was encrypted."""
         if self._outgoing.pending:
             async with self._sending:
-                data = self._outgoing.read()
-                if data:
-                    await self._stream.send(data)
+                await self._stream.send(self._outgoing.read())
 
 
 def _reason(error: ssl.SSLError) -> str:
