@@ -785,6 +785,15 @@ async def test_a_client_that_does_not_start_tls(tcpserver):
 
 
 @with_anyio
+async def test_a_handshake_that_nobody_waits_for(tcpserver_factory):
+    """The server is stopped in the middle of it, and does not want steps to be done."""
+    server = await tcpserver_factory(strict=False)
+    declare_starttls(server)
+    async with await ask_for_tls(server):
+        await tcpserver_factory.stop()
+
+
+@with_anyio
 async def test_a_client_that_goes_away_instead_of_starting_tls(tcpserver):
     """By closing the connection, or by aborting it."""
     declare_starttls(tcpserver)
