@@ -23,8 +23,10 @@ from pytest_tcpclient._steps import (
     ExpectEnd,
     Place,
     Send,
+    StartTls,
     Step,
 )
+from pytest_tcpclient._tls_setting import TLS
 
 FILE = "test_client.py"
 SERVER = "127.0.0.1:5000"
@@ -90,6 +92,10 @@ def hang_up(line: int = 1) -> ExpectDisconnect:
 
 def send(data: bytes, line: int = 1) -> Send:
     return Send("send_bytes", Place(FILE, line), (data,), limit=1.0, data=data)
+
+
+def start_tls(line: int = 1, *, fails: bool = False) -> StartTls:
+    return StartTls("start_tls", Place(FILE, line), limit=1.0, tls=TLS(), fails=fails)
 
 
 def disconnect(line: int = 1) -> Disconnect:

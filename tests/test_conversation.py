@@ -26,6 +26,7 @@ from helpers import (
     read,
     run,
     send,
+    start_tls,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,14 +46,18 @@ from pytest_tcpclient._conversation import (
 from pytest_tcpclient._errors import ScriptError
 from pytest_tcpclient._failure import (
     Broken,
+    CutOff,
     Differs,
     Ended,
     ExtraConnection,
     Failure,
+    HandshakeFailed,
+    HandshakePassed,
     LeftBytes,
     LeftOpen,
     NotADisconnect,
     NotClosed,
+    NotEncrypted,
     NotSent,
     NotWaited,
     Problem,
@@ -60,6 +65,7 @@ from pytest_tcpclient._failure import (
     SendStalled,
     Standing,
     TimedOut,
+    TlsFailed,
     Unread,
     WasReset,
 )
@@ -1210,6 +1216,124 @@ def test_bytes_after_the_end_are_dropped_if_they_may_come() -> None:
     conversation.receive_eof()
     assert conversation.next_action() is IDLE
     assert handle.done
+
+
+# TLS
+
+
+def shaking(*, fails: bool = False) -> tuple[Conversation, list[Handle[Any]]]:
+    """A conversation in the middle of a handshake, which began in mid-script."""
+    conversation, handles = converse(connect(), start_tls(fails=fails), read(b"Hello"))
+    conversation.connect()
+    assert conversation.next_action() is handles[1]._step
+    conversation.begin_handshake()
+    assert conversation.next_action() is RECEIVE
+    return conversation, handles
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(
+    ("happens", "problem"),
+    [
+        (Conversation.end_handshake, HandshakePassed()),
+        (Conversation.receive_eof, HandshakeFailed("closed")),
+        (Conversation.receive_reset, HandshakeFailed("reset")),
+        (Conversation.refuse, HandshakeFailed("reset")),
+        (
+            lambda conversation: conversation.receive_tls_error("unknown ca"),
+            HandshakeFailed("unknown ca"),
+        ),
+    ],
+)
+def test_how_a_handshake_ends(fails: bool, happens: Any, problem: Problem) -> None:
+    """It succeeds or fails, and one of the two is what the script says."""
+    conversation, handles = shaking(fails=fails)
+    happens(conversation)
+    action = conversation.next_action()
+    if fails is isinstance(problem, HandshakePassed):
+        assert action is DONE
+        assert conversation.failure is not None
+        assert conversation.failure.problem == problem
+        assert conversation.failure.step is handles[1]._step
+    else:
+        assert action is (HANG_UP if fails else RECEIVE)
+        assert [handle.done for handle in handles] == [True, True, False]
+
+
+def test_plain_text_before_a_handshake() -> None:
+    """Whether it must fail or not."""
+    for fails in (False, True):
+        conversation, _ = shaking(fails=fails)
+        conversation.receive_tls_error("plain text", received=b"Hello")
+        assert conversation.next_action() is DONE
+        assert conversation.failure is not None
+        assert conversation.failure.problem == NotEncrypted(b"Hello")
+
+
+@pytest.mark.parametrize(
+    ("fails", "problem"),
+    [(False, HandshakeFailed("timed out")), (True, HandshakePassed(timed_out=True))],
+)
+def test_a_handshake_that_takes_too_long(fails: bool, problem: Problem) -> None:
+    """Its limit is that of its step."""
+    conversation, _ = shaking(fails=fails)
+    assert conversation.limit == 1.0
+    conversation.time_out()
+    assert conversation.failure is not None
+    assert conversation.failure.problem == problem
+
+
+def test_the_handshake_of_a_new_connection_has_a_limit_of_its_own() -> None:
+    """The client is connected when it is done."""
+    conversation, (connected, _) = converse(connect(), read(b"Hello"))
+    stage = conversation.stage
+    conversation.begin_handshake()
+    assert conversation.stage != stage
+    assert conversation.next_action() is RECEIVE
+    assert not connected.done
+    conversation.end_handshake()
+    assert conversation.next_action() is RECEIVE
+    assert connected.done
+
+
+def test_tls_fails_after_the_handshake() -> None:
+    """Whatever the script is at."""
+    conversation, _ = shaking()
+    conversation.end_handshake()
+    conversation.next_action()
+    conversation.receive_tls_error("wrong version number")
+    assert conversation.failure is not None
+    assert conversation.failure.problem == TlsFailed("wrong version number")
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_a_connection_is_cut(clean: bool) -> None:
+    """It may be, if the script does not want it closed cleanly."""
+    conversation, (handle,) = converse(replace(hang_up(), clean=clean))
+    conversation.receive_eof(cut=True)
+    run(conversation)
+    assert handle.done is not clean
+    assert (conversation.failure is not None) is clean
+    if conversation.failure is not None:
+        assert conversation.failure.problem == CutOff()
+        assert conversation.failure.only_the_end
+
+
+def test_tls_is_started_once() -> None:
+    """On a connection that is not encrypted, nor will be."""
+    with pytest.raises(ScriptError, match="on a connection that is encrypted already"):
+        converse(connect(), start_tls(), start_tls())
+    with pytest.raises(ScriptError, match=r"start_tls\(\) cannot follow disconnect\(\)"):
+        converse(connect(), disconnect(), start_tls())
+
+
+def test_tls_cannot_be_started_when_both_have_closed() -> None:
+    """There is nobody to start it with."""
+    conversation, _ = converse(hang_up(), start_tls())
+    conversation.receive_eof()
+    run(conversation)
+    assert conversation.failure is not None
+    assert conversation.failure.problem == NotSent(None)
 
 
 @pytest.mark.parametrize("data", [b"", b"Hello"])

@@ -39,9 +39,11 @@ LOWER = {
     "_report.message",
     "_report.objects",
     "_report.script",
+    "_report.tls",
     "_rule",
     "_script",
     "_steps",
+    "_tls_setting",
     "_traceback",
     "_transcript",
 }
@@ -49,6 +51,7 @@ LOWER = {
 #: The modules between the two lines: anyio, but no pytest.
 MIDDLE = {
     "_asyncio_streams",
+    "_certificates",
     "_engine",
     "_factory",
     "_host",
@@ -59,6 +62,7 @@ MIDDLE = {
     "_run",
     "_server",
     "_supervisor",
+    "_tls",
     "_transport",
     "_verdict",
     "framing",

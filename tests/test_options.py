@@ -8,10 +8,11 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
+from pytest_tcpclient import TLS
 from pytest_tcpclient._options import CHECKS, Options
 
 NAMES = (
-    "host, port, timeout, framing, newline, name, check_pending, check_unexpected, "
+    "host, port, tls, timeout, framing, newline, name, check_pending, check_unexpected, "
     "check_extra_connections, check_left_open, check_streams, strict"
 )
 
@@ -63,6 +64,10 @@ def test_setting_nothing_changes_nothing() -> None:
         ("host", "0:0:0:0:0:0:0:1", "::1"),
         ("port", 0, 0),
         ("port", 65535, 65535),
+        ("tls", None, None),
+        ("tls", False, None),
+        ("tls", True, TLS()),
+        ("tls", TLS(client_cert=True), TLS(client_cert=True)),
         ("timeout", 0, 0.0),
         ("timeout", math.inf, math.inf),
         ("name", None, None),
@@ -109,6 +114,7 @@ def test_values_that_are_taken(name: str, value: object, stored: object) -> None
         ("port", 80.0, TypeError, "port must be a port number, not 80.0"),
         ("port", -1, ValueError, "port must be a port number, 0 to 65535, not -1"),
         ("port", 65536, ValueError, "port must be a port number, 0 to 65535, not 65536"),
+        ("tls", "1.3", TypeError, "tls must be True, a TLS(...) or an ssl.SSLContext, not '1.3'"),
         ("timeout", None, TypeError, "timeout must be a number of seconds, not None"),
         ("timeout", -1, ValueError, "timeout must be a number of seconds, zero or more, not -1"),
         ("name", 5, TypeError, "name must be a str, not 5"),

@@ -17,22 +17,27 @@ from helpers import (
     hang_up,
     read,
     send,
+    start_tls,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_tcpclient._failure import (
     Broken,
+    CutOff,
     Differs,
     Ended,
     ExtraConnection,
     Failure,
+    HandshakeFailed,
+    HandshakePassed,
     LeftBytes,
     LeftOpen,
     NobodyThere,
     NoConnect,
     NotADisconnect,
     NotClosed,
+    NotEncrypted,
     NotReset,
     NotSent,
     NotSilent,
@@ -43,6 +48,7 @@ from pytest_tcpclient._failure import (
     SendStalled,
     Standing,
     TimedOut,
+    TlsFailed,
     Unread,
     Unwanted,
     WasReset,
@@ -642,6 +648,55 @@ CASES = {
         Received: b'Hello'
         """,
     ),
+    "cut off": Case(
+        failed(CutOff(), hang_up(4), ScriptView(done=(connect(3),))),
+        """\
+        Client closed the connection without a close_notify of TLS.
+        If it need not send one: expect_disconnect(clean=False).
+
+        Script of connection 1 to 127.0.0.1:5000:
+          done         expect_connect()     test_client.py:3
+        > failed       expect_disconnect()  test_client.py:4
+        """,
+    ),
+    "handshake failed": Case(
+        failed(HandshakeFailed("closed"), connect(3)),
+        """\
+        TLS handshake failed: the client closed the connection.
+        Perhaps it refused the certificate: not every client tells the server why.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_connect()  test_client.py:3
+        """,
+    ),
+    "handshake passed": Case(
+        failed(HandshakePassed(), start_tls(3)),
+        """\
+        Expected the TLS handshake to fail, but it succeeded.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       start_tls()  test_client.py:3
+        """,
+    ),
+    "not encrypted": Case(
+        failed(NotEncrypted(b"RCPT"), start_tls(3)),
+        """\
+        Client sent b'RCPT' before the TLS handshake.
+        A client must send nothing between its request for TLS and the handshake.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       start_tls()  test_client.py:3
+        """,
+    ),
+    "tls failed": Case(
+        failed(TlsFailed("wrong version number"), read(b"Hello", 3)),
+        """\
+        TLS failed after the handshake: wrong version number.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_bytes(b'Hello')  test_client.py:3
+        """,
+    ),
     "a function raised": Case(
         failed(
             Raised(KeyError("x")),
@@ -689,6 +744,41 @@ def test_the_text_of_a_failure_for_streams(case: Case) -> None:
     """The hint of 0.7 is in the first line, for the failures that have one; else all is equal."""
     text = dedent(case.in_line or case.text).strip("\n")
     assert render(case.failure, hint_in_line=True) == text
+
+
+@pytest.mark.parametrize(
+    ("problem", "cause"),
+    [
+        (HandshakeFailed("timed out"), "timed out waiting for the client"),
+        (HandshakeFailed("reset"), "the client reset the connection"),
+        (
+            HandshakeFailed("tlsv1 alert unknown ca"),
+            "the client refused the certificate: unknown ca",
+        ),
+        (
+            HandshakeFailed("sslv3 alert certificate expired"),
+            "the client refused the certificate: certificate expired",
+        ),
+        (
+            HandshakeFailed("ssl/tls alert bad certificate"),
+            "the client refused the certificate: bad certificate",
+        ),
+        (
+            HandshakeFailed("unsupported protocol"),
+            "client and server have no version of TLS in common",
+        ),
+        (HandshakeFailed("no shared cipher"), "client and server have no cipher in common"),
+        (HandshakeFailed("plain text", received=b"GET"), "the client spoke plain text: b'GET'"),
+        (
+            HandshakeFailed("certificate verify failed", "self-signed certificate"),
+            "the client's certificate was refused: self-signed certificate",
+        ),
+        (HandshakeFailed("tlsv1 alert internal error"), "tlsv1 alert internal error"),
+    ],
+)
+def test_why_a_handshake_failed(problem: HandshakeFailed, cause: str) -> None:
+    """In the words of the cause, or in those of OpenSSL if it is a rare one."""
+    assert render(Failure(problem)).splitlines()[0] == f"TLS handshake failed: {cause}."
 
 
 def test_every_problem_has_its_text() -> None:

@@ -8,7 +8,7 @@ import threading
 
 import anyio
 import pytest
-from clients import connect, every_split, receive_all, receive_exactly
+from clients import connect, every_split, receive_all, receive_exactly, reset
 
 from pytest_tcpclient import Connection, ScriptError, ScriptMismatch
 from pytest_tcpclient._failure import Failure, WasReset
@@ -122,6 +122,17 @@ async def test_what_is_declared_at_the_moment_of_a_reset_is_not_sent(tcpserver):
     assert What.SENT not in [event.what for event in tcpserver.transcript]
     tcpserver.failure = Failure(WasReset())  # So that nothing is waited for at the end.
     tcpserver._settled = True
+
+
+async def test_disconnecting_from_a_client_that_is_gone(tcpserver):
+    """What was aborted need not be closed, on any event loop."""
+    connection = tcpserver.expect_connect()
+    client = await connect(tcpserver)
+    await connection.wait()
+    await reset(client)
+    await tcpserver.settle()
+    tcpserver.disconnect()
+    await tcpserver.join()
 
 
 async def test_a_large_frame_is_received(tcpserver):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import re
+import ssl
 from typing import Any
 
 import anyio
@@ -15,6 +16,7 @@ from typing_extensions import assert_type
 from pytest_tcpclient import (
     ANY,
     NEED_DATA,
+    TLS,
     Connection,
     Failure,
     Framing,
@@ -76,6 +78,26 @@ async def where_it_listens(tcpserver: TcpServer) -> None:
     reader, writer = await asyncio.open_connection(host, port)
     write_frame(writer, b"payload")
     assert_type(await read_frame(reader), bytes)
+
+
+async def tls(tcpserver_factory: TcpServerFactory) -> None:
+    """A server that speaks TLS, and what its client needs."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    await tcpserver_factory(tls=True)
+    await tcpserver_factory(tls=context)
+    server = await tcpserver_factory(
+        tls=TLS(alpn=["h2"], client_cert=True, minimum="1.2", maximum=ssl.TLSVersion.TLSv1_3)
+    )
+    connection = server.expect_connect(handshake_fails=True)
+    assert_type(connection.ssl_object, ssl.SSLObject | None)
+    assert_type(server.client_ssl_context(client_cert=False), ssl.SSLContext)
+    assert_type(server.ca_file, str)
+    assert_type(server.url("https"), str)
+    plain = await tcpserver_factory()
+    assert_type(plain.start_tls(), Handle[None])
+    plain.start_tls(TLS(certificate="expired"), timeout=2, handshake_fails=True)
+    plain.start_tls(context)
+    plain.expect_disconnect(clean=False)
 
 
 async def what_was_received(tcpserver: TcpServer) -> None:

@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from ._rule import Rule
     from ._script import Script
     from ._server import Connection, TcpServer
+    from ._tls_setting import TLS
     from ._transcript import Transcript
 
 __all__ = [
     "ANY",
     "NEED_DATA",
+    "TLS",
     "Connection",
     "Failure",
     "Framing",
@@ -76,6 +78,7 @@ _HOMES = {
     "Script": "_script",
     "ScriptError": "_errors",
     "ScriptMismatch": "_errors",
+    "TLS": "_tls_setting",
     "TcpServer": "_server",
     "TcpServerFactory": "_factory",
     "Transcript": "_transcript",

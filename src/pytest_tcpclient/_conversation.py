@@ -27,14 +27,18 @@ from typing import Any
 
 from ._errors import ScriptError
 from ._failure import (
+    CutOff,
     Differs,
     Ended,
     ExtraConnection,
     Failure,
+    HandshakeFailed,
+    HandshakePassed,
     LeftBytes,
     LeftOpen,
     NotADisconnect,
     NotClosed,
+    NotEncrypted,
     NotReset,
     NotSent,
     NotSilent,
@@ -45,6 +49,7 @@ from ._failure import (
     SendStalled,
     Standing,
     TimedOut,
+    TlsFailed,
     Unread,
     Unwanted,
     WasReset,
@@ -80,6 +85,7 @@ from ._steps import (
     Send,
     SendReset,
     Skipped,
+    StartTls,
     Step,
     StopReading,
     Undecided,
@@ -161,6 +167,13 @@ class Conversation:
         self.connected = False
         self.eof = False
         self.reset = False
+        #: Whether the connection is encrypted, or will be when its script has got there.
+        self.encrypted = False
+        #: Whether the current step is a TLS handshake that has begun.
+        self.handshaking = False
+        self._handshake: HandshakeFailed | None = None
+        self._shaken = False
+        self._cut = False
         #: Whether the server has aborted the connection.
         self.aborted = False
         self._server = server
@@ -256,13 +269,19 @@ class Conversation:
         __tracebackhide__ = True
         step = handle._step
         last = self._last_word
-        sends = isinstance(step, Send | Disconnect) or (isinstance(step, Undecided) and step.acts)
+        sends = isinstance(step, Send | Disconnect | StartTls) or (
+            isinstance(step, Undecided) and step.acts
+        )
         if last == "send_reset" and isinstance(step, ExpectEnd):
             pass  # That is not declared by the test.
         elif last == "send_reset" or (last and sends):
             raise ScriptError(f"{step.word}() cannot follow {last}() on one connection")
         if isinstance(step, Disconnect | SendReset):
             self._last_word = step.word
+        if isinstance(step, StartTls):
+            if self.encrypted:
+                raise ScriptError("start_tls() on a connection that is encrypted already")
+            self.encrypted = True
         if self._absent:
             handle._skip()
             return False
@@ -301,13 +320,37 @@ class Conversation:
             self._buffer = bytearray(self._buffer)
         self._buffer += data
 
-    def receive_eof(self) -> None:
-        """The client has finished sending."""
+    def receive_eof(self, *, cut: bool = False) -> None:
+        """The client has finished sending.
+
+        :param cut: it has not told TLS so: perhaps that was not all.
+        """
         self.eof = True
+        self._cut = cut
 
     def receive_reset(self) -> None:
         """The client has aborted the connection."""
         self.reset = True
+
+    def begin_handshake(self) -> None:
+        """The TLS handshake is to be done. It has a limit of its own."""
+        self.handshaking = True
+        self._begin_stage()
+
+    def end_handshake(self) -> None:
+        """The TLS handshake is done."""
+        self._shaken = True
+
+    def receive_tls_error(self, reason: str, detail: str = "", received: bytes = b"") -> None:
+        """TLS has failed. Nothing can be received any more.
+
+        See :class:`HandshakeFailed` for what the parameters are.
+        """
+        self.eof = True
+        if self.handshaking:
+            self._handshake = HandshakeFailed(reason, detail, received)
+        else:
+            self._fail(TlsFailed(reason))
 
     def abort(self) -> None:
         """The server is about to abort it: its end says nothing of the client."""
@@ -361,6 +404,9 @@ class Conversation:
         if self._closing:
             self._closing, self._closed = False, True  # There is nobody left to tell.
             return
+        if self.handshaking:
+            self.reset = True
+            return
         if self._adrift is not None:
             self._sent += self._accepted
             self._adrift, self._accepted = None, 0
@@ -380,7 +426,10 @@ class Conversation:
     def time_out(self) -> None:
         """The present stage has lasted longer than its ``limit``."""
         step = self.current
-        if self._wrong:
+        if self.handshaking:
+            fails = isinstance(step, ExpectConnect | StartTls) and step.fails
+            self._fail(HandshakePassed(True) if fails else HandshakeFailed("timed out"))
+        elif self._wrong:
             self.conclude()
         elif isinstance(step, Limited) and step.optional:
             self._skip()
@@ -446,7 +495,7 @@ class Conversation:
             if isinstance(step, Expect):
                 if not (self._buffer or self.eof or self.reset) or not self._judge_data(step):
                     return RECEIVE
-            elif isinstance(step, ACTIONS) and not self._closed:
+            elif isinstance(step, ACTIONS) and not (self._closed or self.handshaking):
                 return step
             elif isinstance(step, Wait):
                 return IDLE
@@ -494,12 +543,15 @@ class Conversation:
 
         An action is judged only when it cannot be performed: both sides have closed.
         """
+        if self.handshaking:
+            assert isinstance(step, ExpectConnect | StartTls)
+            return self._judge_handshake(step)
         if isinstance(step, ExpectConnect):
             came_true = self.connected
         elif isinstance(step, Send):
             came_true = False
             self._fail(self._not_sent(step))
-        elif isinstance(step, Run):
+        elif isinstance(step, Run | StartTls):
             came_true = False
             self._fail(NotSent(None))
         elif isinstance(step, Disconnect | SendReset):
@@ -541,6 +593,28 @@ class Conversation:
             return True
         if optional:
             self._skip()
+        return True
+
+    def _judge_handshake(self, step: ExpectConnect | StartTls) -> bool:
+        """Judge what has become of the TLS handshake. Return whether there is a verdict."""
+        problem = self._handshake
+        if problem is None and not self._shaken:
+            if not (self.eof or self.reset):
+                return False
+            problem = HandshakeFailed("reset" if self.reset else "closed")
+        self.handshaking = False
+        self.connected = True
+        if problem is None and step.fails:
+            self._fail(HandshakePassed())
+        elif problem is None:
+            self._advance(None)
+        elif isinstance(step, StartTls) and problem.reason == "plain text":
+            self._fail(NotEncrypted(problem.received))
+        elif not step.fails:
+            self._fail(problem)
+        else:
+            self._closing = True
+            self._advance(None)
         return True
 
     def _judge_data(self, step: Expect) -> bool:
@@ -673,7 +747,11 @@ class Conversation:
         if step.clean:
             if not self._ended:
                 return False
-            problem = self._unread() or (self._was_reset() if self.reset else None)
+            problem: Problem | None = self._unread()
+            if problem is None and self.reset:
+                problem = self._was_reset()
+            elif problem is None and self._cut:
+                problem = CutOff()
             if problem is not None:
                 self._fail(problem)
                 return True

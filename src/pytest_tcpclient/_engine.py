@@ -10,6 +10,7 @@ the first one waits for the client, and for those that may take their time.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -18,12 +19,14 @@ from anyio import EndOfStream
 from anyio.abc import SocketAttribute, SocketStream
 
 from ._asyncio_streams import ClientStreams
+from ._certificates import server_context
 from ._conversation import CONCLUDE, DONE, IDLE, RECEIVE, Conversation, Signal
 from ._failure import Failure
 from ._host import Host
 from ._performer import GONE, Performer
 from ._rule import Rule
-from ._steps import Action, Send
+from ._steps import Action, Send, StartTls
+from ._tls import CutOff, TlsError, TlsStream
 from ._transcript import Transcript, What
 from ._transport import close_stream, pause_reading, raise_if_broken, reset_stream
 
@@ -55,6 +58,8 @@ class Engine:
         self._on_failure = on_failure
         self._before_time_out = before_time_out
         self._stream: SocketStream | None = None
+        #: The same, if it is encrypted.
+        self.tls: TlsStream | None = None
         #: Where the client is, as soon as it has connected.
         self.client_address: tuple[str, int] | None = None
         self._client: ClientStreams | None = None
@@ -90,7 +95,13 @@ class Engine:
             address = stream.extra(SocketAttribute.remote_address)
             self.client_address = str(address[0]), int(address[1])
         self._note(What.CONNECTED)
-        self.conversation.connect()
+        if isinstance(stream, TlsStream):
+            self.tls = stream
+            self.conversation.begin_handshake()
+            if stream.ready:
+                self.conversation.end_handshake()
+        else:
+            self.conversation.connect()
         if received:
             self._note(RECEIVED, received)
             self.received += len(received)
@@ -225,8 +236,15 @@ class Engine:
         clock, note, number = self._time, self._add, self._number
         action: Action | Signal = RECEIVE
         try:
-            while action is RECEIVE or not (conversation.failure or conversation.full):
+            if conversation.handshaking:
+                await self._shake_hands()
+            while self._stream is stream and (
+                action is RECEIVE or not (conversation.failure or conversation.full)
+            ):
                 data = await receive(largest)
+                if self._stream is not stream:
+                    self._hand_over(data)
+                    break
                 self.received += len(data)
                 now = clock()
                 self._latest = now - host.lost
@@ -244,16 +262,49 @@ class Engine:
                     action = await self._act(stream, action, alone=False)
                 if action is CONCLUDE:
                     self._wait(action)
-            while self._draining:
+            while self._draining and self._stream is stream:
                 await receive(largest)
-        except EndOfStream:
+        except EndOfStream as end:
             if not conversation.aborted:
                 self._note(What.CLIENT_EOF)
-                conversation.receive_eof()
+                conversation.receive_eof(cut=isinstance(end, CutOff))
+        except TlsError as error:
+            self._fail_tls(error)
         except GONE:
             if not (self._abandoned or conversation.aborted):
                 self._note(What.CLIENT_RESET)
                 conversation.receive_reset()
+
+    async def _shake_hands(self) -> None:
+        """Do the TLS handshake, before anything else is received."""
+        assert self.tls is not None
+        await self.tls.handshake()
+        self.conversation.end_handshake()
+        self.go_on()
+
+    def _fail_tls(self, error: TlsError) -> None:
+        """Tell the conversation that TLS has failed."""
+        if error.received:
+            self._note(RECEIVED, error.received)
+        self.conversation.receive_tls_error(error.reason, error.detail, error.received)
+
+    def _hand_over(self, data: bytes) -> None:
+        """Leave to TLS what the client has sent since it was told to begin with it."""
+        if self.tls is not None and not self._abandoned:
+            self.tls.feed(data)
+
+    async def _start_tls(self, stream: SocketStream, action: StartTls) -> SocketStream:
+        """Put TLS on top of the stream. Whoever receives next does the handshake.
+
+        What has arrived since the last step is a part of it; or is not, which is an error.
+        """
+        conversation = self.conversation
+        self._stream = self.tls = tls = TlsStream(stream, server_context(action.tls))
+        conversation.begin_handshake()
+        tls.feed(conversation.take(sys.maxsize))
+        with suppress(TlsError):  # It is raised once more where it is expected.
+            await tls.advance()
+        return tls
 
     async def _act_alone(self, action: Action) -> None:
         """Act in a task of its own, and see to it that the client is listened to meanwhile."""
@@ -279,6 +330,10 @@ class Engine:
                         self._note(SENT, action.data)
                         if self._client is not None:
                             raise_if_broken(stream)
+                    elif isinstance(action, StartTls):
+                        stream = await self._start_tls(stream, action)
+                        action = self._next()
+                        continue
                     elif alone:
                         received = await self._performer.perform(stream, action)
                     else:

@@ -43,6 +43,8 @@ class TcpServerFactory:
 
         :param host: where to listen: an IP address; by default 127.0.0.1 and ::1.
         :param port: 1 to 65535; by default a free one.
+        :param tls: ``True`` if it speaks TLS, with a throw-away certificate for localhost; or a
+            :class:`TLS`, which says more, or an ``ssl.SSLContext``.
         :param timeout: seconds that a step may take if it does not say so itself.
         :param framing: how the messages of ``expect_frame()`` and ``send_frame()`` are
             delimited; by default a 4-byte big-endian length stands before each.

@@ -83,6 +83,46 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
+class CutOff:
+    """The client closed the connection without telling TLS (no close_notify)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeFailed:
+    """The TLS handshake failed.
+
+    ``reason`` is OpenSSL's word for it, in lower case (``"tlsv1 alert unknown ca"``), or
+    ``"closed"``, ``"reset"``, ``"timed out"``, ``"plain text"``: then ``received`` is what the
+    client has sent instead. ``detail`` is what was wrong with the client's certificate.
+    """
+
+    reason: str
+    detail: str = ""
+    received: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakePassed:
+    """The TLS handshake was to fail, and did not: the client went on, or (``timed_out``) waits."""
+
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotEncrypted:
+    """The client sent this where nothing but the TLS handshake could come."""
+
+    received: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFailed:
+    """TLS failed after the handshake. ``reason`` is OpenSSL's word for it, in lower case."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotClosed:
     """The client's sending has ended, but it has not called ``writer.close()``.
 
@@ -180,6 +220,11 @@ Problem = (
     | NotReset
     | WasReset
     | Unread
+    | CutOff
+    | HandshakeFailed
+    | HandshakePassed
+    | NotEncrypted
+    | TlsFailed
     | NotClosed
     | NotWaited
     | SendStalled
@@ -230,7 +275,7 @@ class Failure:
     @property
     def only_the_end(self) -> bool:
         """Whether all that is wrong is that the connection ended."""
-        return isinstance(self.problem, Ended | NotReset | WasReset | Unread | NotSent)
+        return isinstance(self.problem, Ended | NotReset | WasReset | Unread | CutOff | NotSent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from ._checked import checked_bytes, checked_flag, checked_seconds
 from ._framings import Checked, Framing, LengthPrefixed, checked_framing
+from ._tls_setting import TLS, SSLContext, checked_tls
 
 #: What is checked besides the script itself. Each can be switched off.
 CHECKS = (
@@ -25,6 +26,7 @@ class Settings(TypedDict, total=False):
 
     host: str | None
     port: int
+    tls: bool | TLS | SSLContext | None
     timeout: float
     framing: Framing[Any]
     newline: bytes
@@ -44,6 +46,7 @@ class Options:
     :ivar host: where to listen: an IP address, or ``None`` or ``"localhost"`` for
         127.0.0.1 and ::1.
     :ivar port: 1 to 65535, or 0 for a free one.
+    :ivar tls: how it speaks TLS; ``None`` if it does not.
     :ivar timeout: seconds that an expectation may take if it does not say so itself.
     :ivar framing: how the messages of ``expect_frame()`` and ``send_frame()`` are delimited.
     :ivar newline: what ends the lines of ``expect_line()`` and ``send_line()``.
@@ -58,6 +61,7 @@ class Options:
 
     host: str | None = None
     port: int = 0
+    tls: TLS | SSLContext | None = None
     timeout: float = 1.0
     framing: Checked = field(default_factory=LengthPrefixed)
     newline: bytes = b"\n"
@@ -125,6 +129,7 @@ def _checked_name(name: str, value: object) -> str | None:
 _CHECKED: dict[str, Callable[[str, Any], Any]] = {
     "host": _checked_host,
     "port": _checked_port,
+    "tls": checked_tls,
     "timeout": checked_seconds,
     "framing": checked_framing,
     "newline": checked_bytes,

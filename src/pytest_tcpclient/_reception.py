@@ -20,6 +20,8 @@ from ._listening import BACKLOG, hold
 from ._matchers import NamedMatcher
 from ._pairing import Pairing
 from ._performer import GONE
+from ._tls import TlsError, TlsStream
+from ._tls_setting import SSLContext
 from ._transport import reset_stream
 
 Expected = TypeVar("Expected")
@@ -67,12 +69,19 @@ class Desk(Protocol[Expected]):
 class Reception(Generic[Expected]):
     """The listening sockets of a server, and the connections that nobody has claimed."""
 
-    def __init__(self, host: Host, sockets: list[socket.socket], desk: Desk[Expected]) -> None:
+    def __init__(
+        self,
+        host: Host,
+        sockets: list[socket.socket],
+        desk: Desk[Expected],
+        context: SSLContext | None = None,
+    ) -> None:
         #: How many connections were accepted.
         self.count = 0
         self._host = host
         self._sockets = sockets
         self._desk = desk
+        self._context = context
         self._listeners: list[SocketListener] = []
         self._pairing: Pairing[Expected, Arrival[Expected]] = Pairing()
 
@@ -140,6 +149,8 @@ class Reception(Generic[Expected]):
                 await self._desk.cannot_accept(error.__cause__ or error)  # trio's is wrapped.
                 return
             self.count += 1
+            if self._context is not None:
+                stream = TlsStream(stream, self._context)
             arrival: Arrival[Expected] = Arrival(self.count, stream, self._host.now())
             if not self._desk.admit(arrival):
                 # It would never be served. A client that reconnects for ever learns it, too.
@@ -150,6 +161,9 @@ class Reception(Generic[Expected]):
             if not any(each is arrival for each, _ in pairs):
                 self._desk.keep(arrival)
                 self._look()
+                if isinstance(stream, TlsStream):
+                    # The client waits for it before its test goes on to declare anything.
+                    self._host.start_soon(stream.shake_hands_early)
 
     def _hand_over(self, pairs: list[tuple[Arrival[Expected], Expected]]) -> None:
         for arrival, expected in pairs:
@@ -177,7 +191,7 @@ class Reception(Generic[Expected]):
             while data and arrival.owner is None:
                 try:
                     data = await arrival.stream.receive()
-                except (anyio.EndOfStream, *GONE):
+                except (anyio.EndOfStream, TlsError, *GONE):
                     data = b""
                 arrival.received += data
                 self._hand_over(self._pairing.receive(arrival, data, ended=not data))

@@ -34,11 +34,13 @@ from ._steps import (
     Run,
     Send,
     SendReset,
+    StartTls,
     Step,
     StopReading,
     Undecided,
     Wait,
 )
+from ._tls_setting import TLS, SSLContext, checked_tls
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -354,8 +356,11 @@ class Script(ABC):
     ) -> Handle[None]:
         """Expect that the client closes the connection, and sends nothing before that.
 
+        An encrypted connection is closed with a close_notify of TLS.
+
         :param timeout: seconds, zero or more.
-        :param clean: ``False`` if the client may reset the connection as well.
+        :param clean: ``False`` if the client may reset the connection as well, and close an
+            encrypted one without a close_notify.
         """
         __tracebackhide__ = True
         limit, options = self._timing(timeout, optional)
@@ -518,6 +523,34 @@ class Script(ABC):
         return self._declare(
             StopReading("stop_reading", place_of_caller(), (seconds,), {}, seconds)
         )
+
+    def start_tls(
+        self,
+        tls: bool | TLS | SSLContext = True,
+        timeout: float | None = None,
+        *,
+        handshake_fails: bool = False,
+    ) -> Handle[None]:
+        """Go on encrypted: from here on the client and the server speak TLS.
+
+        The next thing that the client sends has to be its part of the TLS handshake. Plain text
+        that comes before it fails the test, however early it was sent: a server that took it for
+        a part of the encrypted session could be given commands by anybody.
+
+        :param tls: ``True``, a :class:`TLS`, or an ``ssl.SSLContext`` of a server.
+        :param timeout: seconds, zero or more, for the handshake.
+        :param handshake_fails: ``True`` if the client must refuse: because of the certificate,
+            for instance. The connection is closed then.
+        """
+        __tracebackhide__ = True
+        checked = checked_tls("tls", tls)
+        if checked is None:
+            raise TypeError("tls must be True, a TLS(...) or an ssl.SSLContext")
+        limit, options = self._timing(timeout, False)
+        if checked_flag("handshake_fails", handshake_fails):
+            options["handshake_fails"] = True
+        declaration = ("start_tls", place_of_caller(), () if tls is True else (tls,), options)
+        return self._declare(StartTls(*declaration, limit, tls=checked, fails=handshake_fails))
 
     # The ways out
 

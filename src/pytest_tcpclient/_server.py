@@ -6,6 +6,7 @@ that the test calls: ``join()``, a handle, or the end of the test.
 
 from __future__ import annotations
 
+import ssl
 import traceback
 from abc import abstractmethod
 from functools import partial
@@ -14,8 +15,9 @@ from typing import Any, NamedTuple, Protocol, overload
 
 import anyio
 
+from . import _certificates
 from ._asyncio_streams import StreamsWatcher
-from ._checked import checked_seconds
+from ._checked import checked_flag, checked_seconds
 from ._conversation import Conversation
 from ._engine import REST, Engine
 from ._errors import ScriptError
@@ -46,10 +48,12 @@ from ._steps import (
     ExpectNoConnection,
     Place,
     ResumeListening,
+    StartTls,
     Step,
     StopListening,
     Wait,
 )
+from ._tls_setting import TLS
 from ._transcript import Transcript
 
 
@@ -82,6 +86,14 @@ class Connection(Script, Handle["Connection"]):
         self.number = engine.conversation.number
         self._server = server
         self._engine = engine
+
+    @property
+    def ssl_object(self) -> ssl.SSLObject | None:
+        """What the ``ssl`` module knows of an encrypted connection, ``None`` of another one.
+
+        It has ``version()``, ``selected_alpn_protocol()``, ``getpeercert()``, and more.
+        """
+        return self._engine.tls.ssl_object if self._engine.tls is not None else None
 
     def __repr__(self) -> str:
         return f"<Connection {self.number} of {self._server!r}>"
@@ -170,6 +182,8 @@ class TcpServer(Script):
     """
 
     def __init__(self, host: Host, options: Options, factor: float, referee: Referee) -> None:
+        tls = options.tls
+        self._context = None if tls is None else _certificates.server_context(tls)
         sockets = listen(options.host, options.port)
         self.host: str
         self.port: int
@@ -186,7 +200,7 @@ class TcpServer(Script):
         self._factor = factor
         self._referee = referee
         self._settled = False
-        self._reception: Reception[Connection] = Reception(host, sockets, self)
+        self._reception: Reception[Connection] = Reception(host, sockets, self, self._context)
         self._busy_then: dict[int, _Busy] = {}
         self._watcher: StreamsWatcher | None = None
         self._overdue = -1
@@ -211,12 +225,44 @@ class TcpServer(Script):
         """Host and port, as the ``connect`` functions of most libraries take them."""
         return self.host, self.port
 
-    # The script
-
     def url(self, scheme: str) -> str:
-        """The address as a URL: ``server.url("http")`` is ``"http://127.0.0.1:1234"``."""
+        """The address as a URL: ``url("https")`` is ``"https://127.0.0.1:5000"``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{host}:{self.port}"
+
+    # TLS
+
+    def client_ssl_context(self, *, client_cert: bool = True) -> ssl.SSLContext:
+        """A context for the client, which trusts the throw-away certificates of the servers.
+
+        :param client_cert: whether it has a certificate of the client, too, which it shows if
+            it is asked to.
+        :raises ScriptError: if the server has an ``ssl.SSLContext`` of the test's own.
+        """
+        __tracebackhide__ = True
+        if self._context is not None and not isinstance(self._options.tls, TLS):
+            raise ScriptError(
+                "client_ssl_context() of a server with an ssl.SSLContext of your own: only you "
+                "know what its client needs"
+            )
+        return _certificates.client_context(client_cert=checked_flag("client_cert", client_cert))
+
+    @property
+    def ca_file(self) -> str:
+        """The path of a PEM file: the authority of the throw-away certificates."""
+        return _certificates.ca_file()
+
+    @property
+    def client_cert_file(self) -> str:
+        """The path of a PEM file: a certificate for a client, of the same authority."""
+        return _certificates.client_cert_file()
+
+    @property
+    def client_key_file(self) -> str:
+        """The path of a PEM file: the key of that certificate."""
+        return _certificates.client_key_file()
+
+    # The script
 
     def expect_connect(
         self,
@@ -224,8 +270,9 @@ class TcpServer(Script):
         *,
         first: bytes | Matcher | None = None,
         optional: bool = False,
+        handshake_fails: bool = False,
     ) -> Connection:
-        """Expect that the client connects.
+        """Expect that the client connects. If the server speaks TLS, the handshake is a part.
 
         The n-th connection that is accepted belongs to the n-th ``expect_connect()``. The
         client may connect before the declaration.
@@ -238,6 +285,8 @@ class TcpServer(Script):
             another ``first`` might still want it.
         :param optional: the client need not connect: if it has not when the timeout has
             passed, the steps that are about this connection are skipped.
+        :param handshake_fails: ``True`` if the TLS handshake must fail: because the client
+            refuses the certificate, for instance. The connection is closed then.
         :return: the connection, for steps that are about this one.
         """
         __tracebackhide__ = True
@@ -247,12 +296,18 @@ class TcpServer(Script):
         if beginning is not None:
             options["first"] = beginning
             beginning = beginning.bound(self._framing, self._newline)
-        step = ExpectConnect("expect_connect", place_of_caller(), (), options, limit, optional)
+        if checked_flag("handshake_fails", handshake_fails):
+            if self._context is None:
+                raise ScriptError("handshake_fails=True for a server without the option tls")
+            options["handshake_fails"] = True
+        declaration = ("expect_connect", place_of_caller(), (), options, limit, optional)
+        step = ExpectConnect(*declaration, fails=handshake_fails)
         conversation = Conversation(
             len(self.connections) + 1,
             self.name,
             self._limit(None) if self._options.check_unexpected else None,
         )
+        conversation.encrypted = self._context is not None
         engine = Engine(
             conversation,
             self._task_host,
@@ -376,6 +431,8 @@ class TcpServer(Script):
         """Take a step into the script of one connection, and play on."""
         __tracebackhide__ = True
         self._check_running(handle._step.word)
+        if isinstance(handle._step, StartTls):
+            _certificates.server_context(handle._step.tls)  # Now, if that cannot be.
         if self.failure is None:  # Otherwise its script is over.
             is_next = engine.conversation.add(handle)
             after = handle._after

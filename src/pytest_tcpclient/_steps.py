@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._matchers import NamedMatcher
+    from ._tls_setting import TLS, SSLContext
 
 
 #: How much is given to the event loop at once: what it accepts of that is progress.
@@ -50,7 +51,9 @@ class Limited(Step):
 
 @dataclass(frozen=True, slots=True)
 class ExpectConnect(Limited):
-    """The client connects."""
+    """The client connects, and the TLS handshake is done, or ``fails`` as it should."""
+
+    fails: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ class Expect(Limited):
 class ExpectDisconnect(Limited):
     """The client closes the connection, and sends nothing more before that.
 
-    If it need not be ``clean``, the client may reset it.
+    If it need not be ``clean``, the client may reset it, or cut it off (TLS).
     """
 
     clean: bool = True
@@ -153,6 +156,14 @@ class ResumeListening(Step):
     """From here on, they are accepted again."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartTls(Limited):
+    """The connection goes on encrypted, once the handshake is done; or that ``fails``."""
+
+    tls: TLS | SSLContext
+    fails: bool = False
+
+
 #: What a step has of its declaration, in the order in which a step takes it.
 Declaration = tuple[str, Place, tuple[object, ...], Mapping[str, object], float, bool]
 
@@ -175,7 +186,7 @@ class Skipped:
     step: Step
 
 
-Action = Send | Run | Disconnect | SendReset | StopListening | ResumeListening
+Action = Send | Run | Disconnect | SendReset | StopListening | ResumeListening | StartTls
 
 #: The same for ``isinstance()``, which takes a tuple faster than a union.
-ACTIONS = (Send, Run, Disconnect, SendReset, StopListening, ResumeListening)
+ACTIONS = (Send, Run, Disconnect, SendReset, StopListening, ResumeListening, StartTls)

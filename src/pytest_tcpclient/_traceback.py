@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 _MACHINERY = frozenset(
     (
         "_pytest anyio asyncio concurrent exceptiongroup outcome pluggy pytest pytest_asyncio "
-        "pytest_tcpclient pytest_trio sniffio trio uvloop"
+        "pytest_tcpclient pytest_trio sniffio ssl trio uvloop"
     ).split()
 )
 

@@ -7,6 +7,7 @@ the engine nor anyio.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import AsyncIterator, Generator
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _FIXTURES = ("tcpserver", "tcpserver_factory")
 
 _MARKER = (
-    "tcpserver(host, port, timeout, framing, newline, name, strict, check_pending, "
+    "tcpserver(host, port, tls, timeout, framing, newline, name, strict, check_pending, "
     "check_unexpected, check_extra_connections, check_left_open, check_streams): options of the "
     "test's servers, as keyword arguments (pytest-tcpclient)."
 )
@@ -100,6 +101,12 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if config.pluginmanager.has_plugin("asyncio"):
         config.pluginmanager.register(asyncio_fixtures(), "tcpclient_asyncio")
+
+
+def pytest_unconfigure() -> None:
+    certificates = sys.modules.get(f"{__package__}._certificates")
+    if certificates is not None:
+        certificates.remove_files()
 
 
 def _ini(config: pytest.Config, name: str) -> Any:

@@ -7,16 +7,20 @@ from typing import NamedTuple
 
 from .._contents import ANY, Predicate
 from .._failure import (
+    CutOff,
     Differs,
     Ended,
     ExtraConnection,
     Failure,
+    HandshakeFailed,
+    HandshakePassed,
     LeftBytes,
     LeftOpen,
     NobodyThere,
     NoConnect,
     NotADisconnect,
     NotClosed,
+    NotEncrypted,
     NotReset,
     NotSent,
     NotSilent,
@@ -24,6 +28,7 @@ from .._failure import (
     Raised,
     SendStalled,
     TimedOut,
+    TlsFailed,
     Unread,
     Unwanted,
     WasReset,
@@ -41,6 +46,7 @@ from .._steps import (
 )
 from .data import quoted
 from .script import argument, call
+from .tls import handshake_failed, hint_for
 
 
 class Headline(NamedTuple):
@@ -92,6 +98,23 @@ def headline(failure: Failure) -> Headline:
                 "Did client close writer prematurely?",
                 "" if unread else "Did the client close its stream before it had read everything?",
             )
+        case CutOff():
+            return Headline(
+                "Client closed the connection without a close_notify of TLS.",
+                hint="If it need not send one: expect_disconnect(clean=False).",
+            )
+        case HandshakeFailed() as failed:
+            return Headline(handshake_failed(failed), hint=hint_for(failed))
+        case HandshakePassed(timed_out):
+            how = "the client neither went on nor refused" if timed_out else "it succeeded"
+            return Headline(f"Expected the TLS handshake to fail, but {how}.")
+        case NotEncrypted(received):
+            return Headline(
+                f"Client sent {quoted(received)} before the TLS handshake.",
+                hint="A client must send nothing between its request for TLS and the handshake.",
+            )
+        case TlsFailed(reason):
+            return Headline(f"TLS failed after the handshake: {reason}.")
         case SendStalled(accepted, total):
             return Headline(
                 f"Timed out sending to the client: {accepted:,} of {total:,} bytes were accepted."
