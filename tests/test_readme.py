@@ -89,12 +89,12 @@ def test_the_output_in_the_readme_is_what_is_printed(path):
 
 
 def test_the_failing_example_takes_about_a_second():
-    """Its timeout, and no more."""
+    """Its timeout, and what a busy machine adds to it."""
     path = "examples/failing/test_silent_client.py"
     need_the_runner_of(path)
     output = run(path).stdout
     [seconds] = re.findall(r"1 failed in (\d+\.\d+)s", output)
-    assert 1 <= float(seconds) < 3
+    assert 1 <= float(seconds) < 10
 
 
 def test_the_readme_is_valid():

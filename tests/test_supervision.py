@@ -299,10 +299,13 @@ BODIES = """
         tcpserver.expect_connect(timeout=0)
 
     @pytest.mark.tcpserver(timeout=0.1)
-    async def test_time_of_the_marker(tcpserver):
+    async def test_time_of_the_marker(tcpserver, tcpserver_factory):
         tcpserver.expect_connect()
-        with anyio.fail_after(0.25):
+        other = await tcpserver_factory()
+        other.expect_connect(timeout=0.2)
+        with pytest.raises(ScriptMismatch):
             await tcpserver.join()
+        assert other.failure is None
 
     @pytest.mark.tcpserver(strict=False)
     async def test_checks_switched_off(tcpserver):

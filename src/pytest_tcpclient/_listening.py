@@ -52,7 +52,9 @@ def hold(listener: socket.socket) -> socket.socket:
     holder = socket.socket(version)
     holder.setblocking(False)
     for each in (listener, holder):
+        # The one for each other, the other for the connections that are there.
         each.setsockopt(socket.SOL_SOCKET, _SHARE, 1)
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if version == socket.AF_INET6:
         holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     holder.bind(listener.getsockname())

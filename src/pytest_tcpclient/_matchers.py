@@ -377,17 +377,10 @@ class Count(_Whole):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class AnyOf(_Whole):
-    """The first of several matchers that does not say no."""
+class _Several(_Whole):
+    """A matcher that is made of others."""
 
     matchers: tuple[NamedMatcher, ...]
-
-    def __repr__(self) -> str:
-        return _call("any_of", *self.matchers)
-
-    @property
-    def joined(self) -> str:
-        return "any of {}"
 
     @property
     def parts(self) -> tuple[NamedMatcher, ...]:
@@ -396,6 +389,21 @@ class AnyOf(_Whole):
     @property
     def expected(self) -> object:
         return ANY
+
+    def bound(self, framing: Checked, newline: bytes) -> Any:
+        return replace(self, matchers=tuple(each.bound(framing, newline) for each in self.parts))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AnyOf(_Several):
+    """The first of several matchers that does not say no."""
+
+    def __repr__(self) -> str:
+        return _call("any_of", *self.matchers)
+
+    @property
+    def joined(self) -> str:
+        return "any of {}"
 
     def match(self, buffer: Buffer, taken: int = 0) -> Outcome:
         closest: Difference | None = None
@@ -407,15 +415,10 @@ class AnyOf(_Whole):
         assert closest is not None
         return closest
 
-    def bound(self, framing: Checked, newline: bytes) -> AnyOf:
-        return AnyOf(tuple(part.bound(framing, newline) for part in self.matchers))
-
 
 @dataclass(frozen=True, slots=True, repr=False)
-class InAnyOrder(_Whole):
+class InAnyOrder(_Several):
     """Each of several matchers once."""
-
-    matchers: tuple[NamedMatcher, ...]
 
     def __repr__(self) -> str:
         return _call("in_any_order", *self.matchers)
@@ -423,14 +426,6 @@ class InAnyOrder(_Whole):
     @property
     def joined(self) -> str:
         return "{} in any order"
-
-    @property
-    def parts(self) -> tuple[NamedMatcher, ...]:
-        return self.matchers
-
-    @property
-    def expected(self) -> object:
-        return ANY
 
     def match(self, buffer: Buffer, taken: int = 0) -> Outcome:
         values: dict[int, object] = {}
@@ -453,9 +448,6 @@ class InAnyOrder(_Whole):
                 assert closest is not None
                 return closest
         return Matched(size, tuple(values[index] for index in range(len(values))))
-
-    def bound(self, framing: Checked, newline: bytes) -> InAnyOrder:
-        return InAnyOrder(tuple(part.bound(framing, newline) for part in self.matchers))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
