@@ -324,6 +324,27 @@ async def test_sending_to_a_client_that_said_goodbye(tcpserver):
 
 
 @with_anyio
+@pytest.mark.tcpserver(tls=True, timeout=10)
+async def test_a_client_that_says_goodbye_and_does_not_read(tcpserver):
+    """Its end is noticed although the server cannot answer."""
+    tcpserver.expect_connect()
+    tcpserver.send_bytes(b"x" * 50_000_000)
+    client = await AnyioClient.connect(tcpserver, tcpserver.client_ssl_context())
+    with anyio.fail_after(5):
+        while not any(event.what is What.SENT for event in tcpserver.transcript):
+            await anyio.lowlevel.checkpoint()
+    ssl_object = client.stream._ssl_object
+    with pytest.raises(ssl.SSLWantReadError):
+        ssl_object.unwrap()
+    await client.stream.transport_stream.send(client.stream._write_bio.read())
+    with anyio.fail_after(5):  # Before the sending has taken too long.
+        while not any(event.what is What.CLIENT_EOF for event in tcpserver.transcript):
+            await anyio.lowlevel.checkpoint()
+    await client.cut()
+    assert await failure_of(tcpserver) == "Connection was reset."
+
+
+@with_anyio
 @with_tls
 async def test_nonsense_after_the_handshake(tcpserver):
     """What is no record of TLS fails the test."""
@@ -848,6 +869,16 @@ async def test_a_context_of_the_tests_own(tcpserver_factory):
     await client.close()
     with pytest.raises(ScriptError, match="only you know what its client needs"):
         server.client_ssl_context()
+
+
+@with_anyio
+async def test_a_context_of_a_client(tcpserver, tcpserver_factory):
+    """A common mistake, which is told at the line that makes it."""
+    tcpserver.expect_connect(optional=True, timeout=0)
+    with pytest.raises(ValueError, match=r"of a server: ssl\.create_default_context\("):
+        tcpserver.start_tls(ssl.create_default_context())
+    with pytest.raises(ValueError, match=r"tls must be the ssl\.SSLContext of a server"):
+        await tcpserver_factory(tls=ssl.create_default_context())
 
 
 @with_anyio

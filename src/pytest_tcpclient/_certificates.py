@@ -41,8 +41,18 @@ def server_context(tls: TLS | SSLContext) -> SSLContext:
     """What a server needs to speak TLS.
 
     :raises ModuleNotFoundError: if a certificate is to be made, and trustme is not installed.
+    :raises ValueError: for a context of a client.
     """
-    return _context_for(tls) if isinstance(tls, TLS) else tls
+    if isinstance(tls, TLS):
+        return _context_for(tls)
+    try:
+        tls.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), True)
+    except ssl.SSLError:
+        raise ValueError(
+            "tls must be the ssl.SSLContext of a server: "
+            "ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)"
+        ) from None
+    return tls
 
 
 def client_context(*, client_cert: bool) -> ssl.SSLContext:

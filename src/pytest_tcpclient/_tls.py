@@ -142,12 +142,9 @@ class TlsStream(SocketStream):
             if data:
                 return data
             if data is not None:
-                # A client often waits for the answer before it closes the connection.
-                self._say_goodbye()
-                with suppress(*_GONE):
-                    await self._answer()
+                await self._answer_goodbye()
                 raise EndOfStream
-            await self._answer()
+            await self._flush()
             try:
                 data = await self._stream.receive()
             except EndOfStream:
@@ -197,9 +194,20 @@ class TlsStream(SocketStream):
             self.ssl_object.unwrap()
 
     async def _answer(self) -> None:
-        """Send what TLS itself has to say. Whoever receives may be told to stop, but not here."""
+        """Send a part of the handshake. Whoever receives may be told to stop, but not here.
+
+        It is short, and the first thing that is sent: it does not have to wait for the client.
+        """
         with anyio.CancelScope(shield=True):
             await self._flush()
+
+    async def _answer_goodbye(self) -> None:
+        """Say goodbye, too: a client often waits for that before it closes the connection."""
+        self._say_goodbye()
+        # It may have said so and not read on. Then it does not wait for this, either.
+        if not self._sending.locked():
+            with suppress(*_GONE):
+                await self._flush()
 
     async def _flush(self) -> None:
         """Send what there is to send, in the order in which it was encrypted."""
