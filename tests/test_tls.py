@@ -201,6 +201,8 @@ async def test_a_connection_that_says_nothing_because_of_tls(tcpserver):
 @with_tls
 async def test_the_client_gets_a_reset(tcpserver, connect_client):
     """In spite of TLS."""
+    if sys.version_info < (3, 12, 3) and connect_client == CLIENTS["blocking"]:
+        pytest.skip("before that, the ssl module took a reset for EOF")
     tcpserver.expect_connect()
     tcpserver.expect_bytes(b"Hello")
     tcpserver.send_reset()
