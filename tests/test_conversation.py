@@ -1319,6 +1319,21 @@ def test_a_connection_is_cut(clean: bool) -> None:
         assert conversation.failure.only_the_end
 
 
+@pytest.mark.parametrize("ending", ["error", "eof"])
+def test_a_handshake_is_abandoned(ending: str) -> None:
+    """When the test is over and does not want steps to be waited for, nothing comes of it."""
+    conversation, _ = shaking()
+    assert conversation.abandon()
+    conversation.add(Handle(end(), Recorder()))
+    assert conversation.next_action() is RECEIVE
+    if ending == "error":
+        conversation.receive_tls_error("unknown ca")
+    else:
+        conversation.receive_eof()
+    run(conversation)
+    assert conversation.failure is None
+
+
 def test_tls_is_started_once() -> None:
     """On a connection that is not encrypted, nor will be."""
     with pytest.raises(ScriptError, match="on a connection that is encrypted already"):

@@ -81,9 +81,9 @@ async def test_large_data_is_received_and_sent_over_tls(tcpserver, connect_clien
     """Many records, in both directions."""
     data = bytes(range(256)) * (4 * MEGABYTE // 256)
     tcpserver.expect_connect()
-    tcpserver.expect_bytes(data, timeout=5)
+    tcpserver.expect_bytes(data, timeout=10)
     tcpserver.send_bytes(data)
-    tcpserver.expect_disconnect()
+    tcpserver.expect_disconnect(timeout=10)
     client = await connect_client(tcpserver, tcpserver.client_ssl_context())
     await client.send(data)
     assert await receive_exactly(client, len(data)) == data
@@ -303,7 +303,7 @@ async def test_what_was_under_way_when_the_server_disconnects_is_received(tcpser
     data = b"x" * (3 * MEGABYTE)
     tcpserver.expect_connect()
     tcpserver.disconnect()
-    tcpserver.expect_bytes(data, timeout=5)
+    tcpserver.expect_bytes(data, timeout=10)
     tcpserver.expect_disconnect()
     client = await AnyioClient.connect(tcpserver, tcpserver.client_ssl_context())
     await client.send(data)
@@ -784,6 +784,15 @@ async def test_a_client_that_does_not_start_tls(tcpserver):
         assert await failure_of(tcpserver) == (
             "TLS handshake failed: timed out waiting for the client."
         )
+
+
+@with_anyio
+async def test_a_handshake_that_nobody_waits_for(tcpserver_factory):
+    """The server is stopped in the middle of it, and does not want steps to be done."""
+    server = await tcpserver_factory(strict=False)
+    declare_starttls(server)
+    async with await ask_for_tls(server):
+        await tcpserver_factory.stop()
 
 
 @with_anyio

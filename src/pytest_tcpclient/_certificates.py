@@ -8,6 +8,7 @@ unless a file is asked for.
 from __future__ import annotations
 
 import atexit
+import ipaddress
 import os
 import shutil
 import ssl
@@ -99,8 +100,6 @@ def _certificate_of_client() -> trustme.LeafCert:
 def _configure_self_signed(context: ssl.SSLContext) -> None:
     """A certificate for the right hosts that is signed by its own key: trustme makes none."""
     authority()  # Which says what is missing.
-    import ipaddress
-
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

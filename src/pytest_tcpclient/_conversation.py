@@ -349,7 +349,7 @@ class Conversation:
         self.eof = True
         if self.handshaking:
             self._handshake = HandshakeFailed(reason, detail, received)
-        else:
+        elif self._shaken:  # Otherwise the handshake was abandoned.
             self._fail(TlsFailed(reason))
 
     def abort(self) -> None:
@@ -488,7 +488,11 @@ class Conversation:
             if self._closing:
                 return HANG_UP
             if not pending or (pending[0]._after is not None and self._held):
-                if not (self._rules and self._buffer and isinstance(self._try_rules(), Matched)):
+                if (
+                    not (self._rules and self._buffer)
+                    or self.handshaking
+                    or not isinstance(self._try_rules(), Matched)
+                ):
                     return IDLE
                 continue
             step = pending[0]._step
@@ -529,9 +533,10 @@ class Conversation:
         if self._wrong:
             self.conclude()
         unfinished = bool(self._pending)
-        if isinstance(self.current, ACTIONS) and not self._closing:
+        if isinstance(self.current, ACTIONS) and not (self._closing or self.handshaking):
             self._adrift = self.current
         self._pending.clear()
+        self.handshaking = False
         self._taken = 0
         self._interrupted = None
         return unfinished

@@ -17,7 +17,7 @@ from ._host import Host, is_cancellation
 from ._run import call
 from ._steps import CHUNK, Action, Disconnect, Run, Send, SendReset
 from ._transcript import What
-from ._transport import raise_if_broken, reset_stream, unread_by_client
+from ._transport import reset_stream, unread_by_client
 
 #: Seconds for a client to read one segment before it gets the next one; and where it cannot
 #: be seen whether it has.
@@ -159,7 +159,6 @@ class Performer:
     async def finish(self) -> None:
         """Finish sending."""
         assert self._stream is not None
-        raise_if_broken(self._stream)  # On uvloop nothing can be finished then.
         self._note(What.SERVER_EOF)
         try:
             await self._stream.send_eof()
