@@ -44,9 +44,8 @@ async def test_the_server_aborts_the_connection(tcpserver):
     tcpserver.send_reset()
     async with await connect(tcpserver) as client:
         await client.send(b"Hello")
-        with pytest.raises(anyio.BrokenResourceError) as caught:
+        with pytest.raises(anyio.BrokenResourceError):
             await client.receive()
-        assert isinstance(caught.value.__cause__, ConnectionResetError)
         await tcpserver.join()
     assert [event.what for event in tcpserver.transcript] == [
         What.CONNECTED,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
 import sys
@@ -12,8 +11,6 @@ from ipaddress import ip_address
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
 
-from ._host import current_asyncio_task
-
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
@@ -21,16 +18,16 @@ async def reset_stream(stream: SocketStream) -> None:
     """Abort the connection: a client that waits for anything is woken at once.
 
     With a linger time of zero, ``close()`` drops what was not sent and sends RST (POSIX,
-    SO_LINGER). On asyncio anyio before 4.16 would send a FIN before that: there another socket
-    takes the place of this one, which closes it at once, and is closed in its stead.
+    SO_LINGER). On asyncio anyio before 4.16 would send a FIN before that, but for a transport
+    that is closing already.
     """
     # OSError: it is closed already. AttributeError: uvloop has let go of it already.
     with suppress(OSError, AttributeError):
         raw_socket = stream.extra(SocketAttribute.raw_socket)
         raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
-        if os.name == "posix" and current_asyncio_task() is not None:
-            with socket.socket() as other:
-                os.dup2(other.fileno(), raw_socket.fileno(), inheritable=False)
+        transport = getattr(stream, "_transport", None)
+        if transport is not None:
+            transport.abort()
     await close_stream(stream)
 
 
