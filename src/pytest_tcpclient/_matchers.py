@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import takewhile
 from typing import Any, NamedTuple, Protocol
 
@@ -597,7 +598,7 @@ def _parts(word: str, matchers: tuple[object, ...]) -> tuple[NamedMatcher, ...]:
     __tracebackhide__ = True
     if not matchers:
         raise TypeError(f"{word}() needs at least one matcher")
-    return tuple(named("a matcher", each) for each in matchers)
+    return tuple(map(partial(named, "a matcher"), matchers))
 
 
 def _content(name: str, content: object, *, raw: bool = True) -> Any:

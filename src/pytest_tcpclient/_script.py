@@ -416,7 +416,8 @@ class Script(ABC):
         __tracebackhide__ = True
         if not segments:
             raise TypeError("send_bytes() needs the bytes to send")
-        arguments = [given(each, partial(checked_bytes, "data")) for each in segments]
+        # (A comprehension would be a line of its own in a traceback, before Python 3.12.)
+        arguments = tuple(map(partial(given, check=partial(checked_bytes, "data")), segments))
         options: dict[str, object] = {}
         if interval is not None:
             options["interval"] = interval = checked_seconds("interval", interval)
@@ -429,7 +430,7 @@ class Script(ABC):
                 return Send(*declaration, data=pieces[0])
             return Send(*declaration, data=b"".join(pieces), segments=pieces, interval=interval)
 
-        return self._note(send, "send_bytes", tuple(arguments), options, acts=True)
+        return self._note(send, "send_bytes", arguments, options, acts=True)
 
     def send_frame(self, payload: Any, *, framing: Framing[Any] | None = None) -> Handle[None]:
         """Send one message.
