@@ -27,8 +27,8 @@ import tomllib
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-#: The tests wait more than they compute: two cores carry three runs of them.
-JOBS = 3
+#: The tests wait more than they compute: two cores carry six runs of them.
+JOBS = 6
 
 #: A step that takes longer than this hangs.
 LIMIT = 600
@@ -287,8 +287,8 @@ def plan(pythons: dict[str, Path]) -> tuple[list[Step], Step]:
         step("lowest", "the tests with the lowest versions", test_lowest, oldest),
         step("bare", "the same without any optional plugin", test_bare, oldest),
     ]
+    first = step("readme", "the commands of README.rst", test_readme, readers)
     others = [
-        step("readme", "the commands of README.rst", test_readme, readers),
         step("lint", "form, types and layers", lint, newest),
         step("protocols", "the scripts for real protocols", protocols, newest),
         step("dist", "wheel and sdist", dist, newest),
@@ -296,7 +296,7 @@ def plan(pythons: dict[str, Path]) -> tuple[list[Step], Step]:
     last = step(
         "coverage", "every line and branch", lambda it, python: coverage(it, python, suites), newest
     )
-    return [*others, *suites], last
+    return [first, *suites, *others], last
 
 
 def do(steps: list[Step]) -> bool:
