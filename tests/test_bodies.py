@@ -154,3 +154,39 @@ def test_a_body_is_killed_by_a_thread(pytester, runner):
     result = pytester.runpytest_subprocess("-p", "no:randomly", timeout=50)
     assert result.ret == 1
     assert "+ Timeout +" in result.stdout.str() + result.stderr.str()
+
+
+TRIES_AGAIN = """
+    import time
+
+    def client(server):
+        \"\"\"Tries again and again, for longer than the test lasts.\"\"\"
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            try:
+                with socket.create_connection(server.address) as stream:
+                    stream.sendall(b"Goodbye")
+                    stream.recv(10)
+            except OSError:
+                time.sleep(0.01)
+
+    @pytest.mark.parametrize("number", range(3))
+    async def test_tries_again(tcpserver, number):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Bonjour")
+        if {mark!r} == "asyncio":
+            await asyncio.to_thread(client, tcpserver)
+        else:
+            await anyio.to_thread.run_sync(client, tcpserver, abandon_on_cancel=True)
+"""
+
+
+@pytest.mark.parametrize("runner", EVERY_RUNNER)
+def test_a_thread_that_outlives_the_test_is_not_left_waiting(pytester, runner):
+    """Whoever connects while the servers are stopped is reset; asyncio waits for its threads."""
+    pytester.makeini(INI)
+    pytester.makepyfile(runner.header() + textwrap.dedent(TRIES_AGAIN).format(mark=runner.mark))
+    result = pytester.runpytest_subprocess("-p", "no:randomly", timeout=60)
+    result.assert_outcomes(failed=3)
+    lines = [line for line in result.outlines if "Failed: Expected to read b'Bonjour' but" in line]
+    assert len(lines) >= 3

@@ -110,7 +110,7 @@ WORDS = {
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_line()  HERE
 
-        Expected: a line
+        Expected: a line, ended by b'\\n'
         Received: b'HEL'
         """,
     ),
@@ -124,7 +124,7 @@ WORDS = {
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_line(b'HELLO', timeout=2)  HERE
 
-        Expected: line b'HELLO'
+        Expected: line b'HELLO', ended by b'\\n'
         Received: b'HEL'
         """,
     ),
@@ -138,7 +138,7 @@ WORDS = {
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_line(re.compile(b'USER \\w+'))  HERE
 
-        Expected: a line matching b'USER \\w+'
+        Expected: a line matching b'USER \\w+', ended by b'\n'
         Received: nothing
         """,
     ),
@@ -152,7 +152,7 @@ WORDS = {
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_line(b'HELLO')  HERE
 
-        Expected: line b'HELLO'
+        Expected: line b'HELLO', ended by b'\\n'
         Received: b'HEL'
         """,
     ),
@@ -166,7 +166,7 @@ WORDS = {
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_line()  HERE
 
-        Expected: a line
+        Expected: a line, ended by b'\\n'
         Received: nothing
         """,
     ),

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from ._checked import checked_bytes
 from ._errors import ScriptError
 
+__tracebackhide__ = True  # What is wrong here is wrong at the line of the test.
+
 
 class _Any:
     """Equal to everything."""

@@ -6,6 +6,8 @@ from itertools import combinations, pairwise
 
 from ._checked import checked_bytes
 
+__tracebackhide__ = True  # What is wrong here is wrong at the line of the test.
+
 #: Data of so many bytes has 32,768 cuts.
 MOST = 16
 

@@ -21,6 +21,8 @@ from ._checked import checked_bytes, checked_flag, checked_size
 from ._contents import literal
 from ._errors import ScriptError
 
+__tracebackhide__ = True  # What is wrong here is wrong at the line of the test.
+
 P = TypeVar("P")
 
 #: What has arrived and is not used yet: as it came, or more than one piece of it.

@@ -7,6 +7,8 @@ import ipaddress
 import os
 import socket
 
+__tracebackhide__ = True  # What is wrong here is wrong at the line of the test.
+
 #: The connections that a kernel completes before the server accepts them.
 BACKLOG = 1024
 

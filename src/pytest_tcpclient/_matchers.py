@@ -37,6 +37,8 @@ from ._framings import (
     find,
 )
 
+__tracebackhide__ = True  # What is wrong here is wrong at the line of the test.
+
 
 class Matched(NamedTuple):
     """Satisfied. ``size`` bytes of the buffer belong to it; ``value`` is what it got."""

@@ -636,6 +636,7 @@ class Script(ABC):
         limit, timing = self._timing(timeout, optional)
 
         def expect(declaration: Declaration, *arguments: Any) -> Expect:
+            __tracebackhide__ = True
             return Expect(*declaration, matcher=matcher(*arguments))
 
         options = {**timing, **(options or {})}

@@ -128,6 +128,7 @@ class Connection(Script, Handle["Connection"]):
 
         :raises ScriptError: if it has not.
         """
+        __tracebackhide__ = True
         address = self._engine.client_address
         if address is None:
             raise ScriptError(f"nobody has connected to {self!r} yet")
@@ -182,6 +183,7 @@ class TcpServer(Script):
     """
 
     def __init__(self, host: Host, options: Options, factor: float, referee: Referee) -> None:
+        __tracebackhide__ = True
         tls = options.tls
         self._context = None if tls is None else _certificates.server_context(tls)
         sockets = listen(options.host, options.port)

@@ -67,6 +67,7 @@ class Supervisor:
 
     async def open_server(self, options: Options) -> TcpServer:
         """A server that is listening, hosted in the event loop of the caller."""
+        __tracebackhide__ = True
         if self._host is None:
             self._verdict = Verdict(self._rules)
             self._host = Host(self._crash)
@@ -81,7 +82,12 @@ class Supervisor:
     async def close(self) -> None:
         """Nothing of the servers lasts."""
         if self._host is not None:
-            await self._host.stop()
+            with anyio.CancelScope(shield=True):
+                # First: asyncio loses a connection that it accepts for a task that is cancelled
+                # at that moment, and nobody would ever reset it (bpo-41317).
+                for server in self.servers:
+                    await server.refuse()
+                await self._host.stop()
             self._host = None
         # Under pytest-trio each example of Hypothesis sets up its fixtures anew.
         self._lasting = None

@@ -9,6 +9,8 @@ from typing import Any, Literal, Protocol, get_args
 
 from ._checked import checked_flag
 
+__tracebackhide__ = True  # What is wrong here is wrong at the line of the test.
+
 #: The certificates that a server can have.
 Certificate = Literal["good", "expired", "wrong-host", "self-signed"]
 

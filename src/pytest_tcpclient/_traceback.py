@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 #: Whose frames no reader of a test needs.
 _MACHINERY = frozenset(
     (
-        "_pytest anyio asyncio concurrent exceptiongroup outcome pluggy pytest pytest_asyncio "
-        "pytest_tcpclient pytest_trio sniffio ssl trio uvloop"
+        "_pytest anyio asyncio concurrent contextlib exceptiongroup outcome pluggy pytest "
+        "pytest_asyncio pytest_tcpclient pytest_trio sniffio ssl trio uvloop"
     ).split()
 )
 

@@ -25,7 +25,8 @@ from .._failure import (
     Unread,
     WasReset,
 )
-from .._matchers import Mismatch
+from .._framings import Delimited
+from .._matchers import Frame, Line, Mismatch, NamedMatcher
 from .._steps import Expect
 from .data import comparison, quoted
 from .message import headline, wanted
@@ -116,11 +117,19 @@ def _bytes(failure: Failure) -> list[str]:
         case Differs(Mismatch(expected, actual), received) if lines := difference(expected, actual):
             return [*lines, f"In all: {quoted(received)}"]
         case TimedOut(received) | Ended(received) if isinstance(step, Expect):
-            expected_text = f"Expected: {wanted(step.matcher)}"
+            expected_text = f"Expected: {wanted(step.matcher)}{_terminator(step.matcher)}"
             return [expected_text, f"Received: {quoted(received) if received else 'nothing'}"]
         case NotADisconnect(received) | NotSilent(received) | Differs(received=received):
             return [f"Received: {quoted(received)}"]
     return []
+
+
+def _terminator(matcher: NamedMatcher) -> str:
+    """What has to come at the end of a line or a message, where that is not seen in it."""
+    end = matcher.newline if isinstance(matcher, Line) else None
+    if isinstance(matcher, Frame) and isinstance(matcher.framing, Delimited):
+        end = matcher.framing.delimiter
+    return f", ended by {end!r}" if end else ""
 
 
 def _switch(failure: Failure) -> list[str]:
