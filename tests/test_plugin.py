@@ -9,7 +9,7 @@ import textwrap
 import pytest
 from runs import EVERY_RUNNER, INI, RUNNERS, Runner, run
 
-from pytest_tcpclient import Failure, ScriptMismatch
+from pytest_tcpclient import Failure, ScriptMismatch, plugin
 from pytest_tcpclient._failure import TimedOut
 from pytest_tcpclient._outcome import Failed
 
@@ -677,3 +677,9 @@ def test_the_error_can_be_pickled():
     assert type(again) is Failed
     assert str(again) == "Timed out"
     assert again.failure == error.failure
+
+
+def test_a_run_without_certificates_leaves_none(monkeypatch):
+    """There may be nothing to remove at its end."""
+    monkeypatch.delitem(sys.modules, "pytest_tcpclient._certificates", raising=False)
+    assert plugin.pytest_unconfigure() is None

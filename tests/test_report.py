@@ -53,7 +53,7 @@ from pytest_tcpclient._failure import (
     Unwanted,
     WasReset,
 )
-from pytest_tcpclient._framings import Incomplete, LengthPrefixed
+from pytest_tcpclient._framings import Delimited, Incomplete, LengthPrefixed
 from pytest_tcpclient._matchers import Frame, Mismatch, Oversized
 from pytest_tcpclient._report import aside, render, standing
 from pytest_tcpclient._report.data import comparison, first_difference, quoted
@@ -1186,6 +1186,16 @@ def test_what_is_not_bytes_is_shown_by_its_repr() -> None:
         "> failed       expect_frame(5)  test_client.py:1",
         "",
         "Received: b'4'",
+    ]
+
+
+def test_what_ends_a_message_is_shown() -> None:
+    """A client that leaves it out has sent all the rest."""
+    matcher = Frame(b"Hello", Delimited(b"\0"))
+    step = Expect("expect_frame", Place(FILE, 1), (b"Hello",), limit=1.0, matcher=matcher)
+    assert lines_of(render(failed(TimedOut(b"Hello"), step)))[-2:] == [
+        r"Expected: frame b'Hello', ended by b'\x00'",
+        "Received: b'Hello'",
     ]
 
 
