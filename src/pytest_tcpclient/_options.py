@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypedDict
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from ._checked import checked_bytes, checked_flag, checked_seconds
-from ._framings import Checked, Framing, LengthPrefixed, checked_framing
-from ._tls_setting import TLS, SSLContext, checked_tls
+
+if TYPE_CHECKING:
+    from ._framings import Checked, Framing
+    from ._tls_setting import TLS, SSLContext
 
 #: What is checked besides the script itself. Each can be switched off.
 CHECKS = (
@@ -48,7 +50,8 @@ class Options:
     :ivar port: 1 to 65535, or 0 for a free one.
     :ivar tls: how it speaks TLS; ``None`` if it does not.
     :ivar timeout: seconds that an expectation may take if it does not say so itself.
-    :ivar framing: how the messages of ``expect_frame()`` and ``send_frame()`` are delimited.
+    :ivar framing: how the messages of ``expect_frame()`` and ``send_frame()`` are delimited;
+        ``None`` for a 4-byte big-endian length before each.
     :ivar newline: what ends the lines of ``expect_line()`` and ``send_line()``.
     :ivar name: what the server is called in a failure, instead of its address.
     :ivar check_pending: when the test is over, wait for the steps that are not done.
@@ -63,7 +66,7 @@ class Options:
     port: int = 0
     tls: TLS | SSLContext | None = None
     timeout: float = 1.0
-    framing: Checked = field(default_factory=LengthPrefixed)
+    framing: Checked | None = None
     newline: bytes = b"\n"
     name: str | None = None
     check_pending: bool = True
@@ -110,6 +113,20 @@ def _checked_host(name: str, value: object) -> str | None:
         ) from None
 
 
+def _checked_framing(name: str, value: object) -> Checked:
+    __tracebackhide__ = True
+    from ._framings import checked_framing  # Most runs need none.
+
+    return checked_framing(name, value)
+
+
+def _checked_tls(name: str, value: object) -> TLS | SSLContext | None:
+    __tracebackhide__ = True
+    from ._tls_setting import checked_tls
+
+    return checked_tls(name, value)
+
+
 def _checked_port(name: str, value: object) -> int:
     __tracebackhide__ = True
     if isinstance(value, bool) or not isinstance(value, int):
@@ -129,9 +146,9 @@ def _checked_name(name: str, value: object) -> str | None:
 _CHECKED: dict[str, Callable[[str, Any], Any]] = {
     "host": _checked_host,
     "port": _checked_port,
-    "tls": checked_tls,
+    "tls": _checked_tls,
     "timeout": checked_seconds,
-    "framing": checked_framing,
+    "framing": _checked_framing,
     "newline": checked_bytes,
     "name": _checked_name,
     **dict.fromkeys(CHECKS, checked_flag),

@@ -31,7 +31,7 @@ from ._failure import (
     ScriptView,
     Standing,
 )
-from ._framings import Checked
+from ._framings import Checked, LengthPrefixed
 from ._handle import Handle
 from ._host import Host, current_asyncio_task
 from ._interlude import Interlude
@@ -55,6 +55,9 @@ from ._steps import (
 )
 from ._tls_setting import TLS
 from ._transcript import Transcript
+
+#: How messages are delimited if nothing else is said, as in 0.7.
+_DEFAULT_FRAMING = LengthPrefixed()
 
 
 class Referee(Protocol):
@@ -456,7 +459,7 @@ class TcpServer(Script):
 
     @property
     def _framing(self) -> Checked:
-        return self._options.framing
+        return self._options.framing or _DEFAULT_FRAMING
 
     @property
     def _newline(self) -> bytes:
