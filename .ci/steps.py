@@ -27,8 +27,8 @@ import tomllib
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-#: The tests wait more than they compute: two cores carry six runs of them.
-JOBS = 6
+#: The tests wait more than they compute: two cores carry five runs of them.
+JOBS = 5
 
 #: A step that takes longer than this hangs.
 LIMIT = 1500
