@@ -84,6 +84,19 @@ async def test_a_connection_nobody_wants_is_looked_at_and_let_go(tcpserver_facto
         await server.join()
 
 
+async def test_a_factory_stops_while_a_connection_is_looked_at(tcpserver_factory):
+    """It is let go like any other, and that is no failure."""
+    server = await tcpserver_factory(check_extra_connections=False)
+    server.expect_connect(first=b"ALICE", optional=True, timeout=0.05)
+    async with await connect(server) as client:
+        await client.send(b"BOB")
+        await server.join()
+        await tcpserver_factory.stop()
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+    assert server.failure is None
+
+
 @pytest.mark.parametrize("first", [b"", "ALICE", 5])
 async def test_what_first_can_be(tcpserver, first):
     """Bytes or a matcher."""

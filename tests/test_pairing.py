@@ -114,6 +114,14 @@ def test_a_connection_nobody_wants() -> None:
     assert pairing.expect("bob", exactly(b"B")) == [(1, "bob")]
 
 
+def test_a_connection_that_was_forgotten_says_something() -> None:
+    """It is nobody's any more."""
+    pairing = curious(("alice", b"ALICE"))
+    assert pairing.accept(1) == []
+    pairing.clear()
+    assert pairing.receive(1, b"ALICE") == []
+
+
 def test_any_matcher_will_do() -> None:
     """A line, or one of several things."""
     pairing: Pairing[str, int] = Pairing()

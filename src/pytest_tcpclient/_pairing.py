@@ -72,7 +72,10 @@ class Pairing(Generic[Expected, Accepted]):
         self, accepted: Accepted, data: bytes, *, ended: bool = False
     ) -> list[tuple[Accepted, Expected]]:
         """More has arrived on a connection that nobody has claimed; or nothing more will."""
-        self._unclaimed[accepted] = _Seen(self._unclaimed[accepted].data + data, ended)
+        seen = self._unclaimed.get(accepted)
+        if seen is None:
+            return []  # It was forgotten meanwhile.
+        self._unclaimed[accepted] = _Seen(seen.data + data, ended)
         return self._pairs()
 
     def withdraw(self, expected: Expected) -> list[tuple[Accepted, Expected]]:
