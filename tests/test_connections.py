@@ -84,6 +84,25 @@ async def test_a_connection_nobody_wants_is_looked_at_and_let_go(tcpserver_facto
         await server.join()
 
 
+class Broken:
+    """A matcher of the test's own that has a fault."""
+
+    def match(self, buffer):
+        """Fail."""
+        raise ZeroDivisionError("my own fault")
+
+
+async def test_what_a_matcher_of_first_raises_fails_the_test(tcpserver):
+    """With its own error, like that of every other function of a script."""
+    tcpserver.expect_connect(first=Broken())
+    async with await connect(tcpserver) as client:
+        await client.send(b"x")
+        with pytest.raises(ZeroDivisionError, match=r"^my own fault") as caught:
+            await tcpserver.join()
+    [note] = caught.value.__notes__
+    assert " at expect_connect(first=<Broken>) (" in note
+
+
 async def test_a_factory_stops_while_a_connection_is_looked_at(tcpserver_factory):
     """It is let go like any other, and that is no failure."""
     server = await tcpserver_factory(check_extra_connections=False)

@@ -28,3 +28,14 @@ async def test_a_connection_that_was_claimed_before_anybody_could_look_at_it(tcp
         await client.send(b"Hello")
         await tcpserver.join()
     assert arrival.received == b""
+
+
+async def test_ctrl_c_in_a_matcher_is_no_fault_of_it(tcpserver):
+    """It ends the whole run."""
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tcpserver._reception._offer(interrupted)
+    assert tcpserver.failure is None

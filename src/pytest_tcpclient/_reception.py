@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import socket
 from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 import anyio
 from anyio.abc import SocketListener, SocketStream
 
+from ._conversation import NOT_ERRORS
 from ._host import Host
 from ._listening import BACKLOG, hold
 from ._matchers import NamedMatcher
@@ -60,6 +63,10 @@ class Desk(Protocol[Expected]):
     @abstractmethod
     def keep(self, arrival: Arrival[Expected]) -> None:
         """Nobody has claimed it so far."""
+
+    @abstractmethod
+    def cannot_choose(self, error: BaseException) -> None:
+        """A matcher of the test's own has raised this, asked about what came first."""
 
     @abstractmethod
     async def cannot_accept(self, reason: object) -> None:
@@ -132,12 +139,12 @@ class Reception(Generic[Expected]):
 
     def expect(self, expected: Expected, first: NamedMatcher | None = None) -> None:
         """Somebody waits for a connection."""
-        self._hand_over(self._pairing.expect(expected, first))
+        self._offer(self._pairing.expect, expected, first)
         self._look()
 
     def withdraw(self, expected: Expected) -> None:
         """Somebody waits no more."""
-        self._hand_over(self._pairing.withdraw(expected))
+        self._offer(self._pairing.withdraw, expected)
 
     async def _accept(self, listener: SocketListener) -> None:
         while True:
@@ -156,16 +163,25 @@ class Reception(Generic[Expected]):
                 # It would never be served. A client that reconnects for ever learns it, too.
                 await reset_stream(stream)
                 continue
-            pairs = self._pairing.accept(arrival)
-            self._hand_over(pairs)
-            if not any(each is arrival for each, _ in pairs):
+            self._offer(self._pairing.accept, arrival)
+            if arrival.owner is None:
                 self._desk.keep(arrival)
                 self._look()
                 if isinstance(stream, TlsStream):
                     # The client waits for it before its test goes on to declare anything.
                     self._host.start_soon(stream.shake_hands_early)
 
-    def _hand_over(self, pairs: list[tuple[Arrival[Expected], Expected]]) -> None:
+    def _offer(
+        self, change: Callable[..., list[tuple[Arrival[Expected], Expected]]], *arguments: object
+    ) -> None:
+        """Change the pairing, and hand over what has found somebody by that."""
+        try:
+            pairs = change(*arguments)
+        except NOT_ERRORS:
+            raise
+        except BaseException as error:
+            self._desk.cannot_choose(error)
+            return
         for arrival, expected in pairs:
             arrival.owner = expected
             if arrival._looking is None:
@@ -194,7 +210,7 @@ class Reception(Generic[Expected]):
                 except (anyio.EndOfStream, TlsError, *GONE):
                     data = b""
                 arrival.received += data
-                self._hand_over(self._pairing.receive(arrival, data, ended=not data))
+                self._offer(partial(self._pairing.receive, ended=not data), arrival, data)
         arrival._looking = None
         if arrival.owner is not None:
             self._desk.hand_over(arrival.owner, arrival)

@@ -565,6 +565,13 @@ class TcpServer(Script):
         self._busy_then[arrival.number] = self._busy()
         self._wake()
 
+    def cannot_choose(self, error: BaseException) -> None:
+        """A matcher of the test's own has raised this, asked about what came first."""
+        waiting = (each for each in self.connections if "first" in each._step.options)
+        engine = next(each._engine for each in waiting if not each._over)
+        engine.conversation.raise_(error)
+        engine.go_on()
+
     async def cannot_accept(self, reason: object) -> None:
         """No more connections can be accepted."""
         await self._turn_away()  # Perhaps there are too many that nobody expects.
