@@ -42,6 +42,7 @@ LOWER = {
     "_report.tls",
     "_rule",
     "_script",
+    "_server_script",
     "_steps",
     "_tls_setting",
     "_traceback",
@@ -50,6 +51,7 @@ LOWER = {
 
 #: The modules between the two lines: anyio, but no pytest.
 MIDDLE = {
+    "_address",
     "_asyncio_streams",
     "_certificates",
     "_engine",

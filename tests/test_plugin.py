@@ -42,7 +42,7 @@ def test_marker_is_documented(pytester):
     """pytest --markers."""
     pytester.makeini(INI)
     pytester.runpytest("--markers").stdout.fnmatch_lines(
-        ["@pytest.mark.tcpserver(host, port, tls, timeout, framing, newline, name, strict, *"]
+        ["@pytest.mark.tcpserver(host, port, path, tls, timeout, framing, newline, name, strict, *"]
     )
 
 
@@ -109,7 +109,7 @@ def test_bad_settings_are_named(pytester, arguments, words):
         ),
         (
             "colour='red'",
-            "there is no option 'colour'; there are host, port, tls, timeout, framing, newline, "
+            "there is no option 'colour'; there are host, port, path, tls, timeout, framing, newline, "
             "name, check_pending, check_unexpected, check_extra_connections, check_left_open, "
             "check_streams, strict",
         ),

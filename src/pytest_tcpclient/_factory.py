@@ -43,6 +43,8 @@ class TcpServerFactory:
 
         :param host: where to listen: an IP address; by default 127.0.0.1 and ::1.
         :param port: 1 to 65535; by default a free one.
+        :param path: the path of a unix socket on which it listens instead; ``True`` for one in a
+            new directory, which is removed at the end.
         :param tls: ``True`` if it speaks TLS, with a throw-away certificate for localhost; or a
             :class:`TLS`, which says more, or an ``ssl.SSLContext``.
         :param timeout: seconds that a step may take if it does not say so itself.

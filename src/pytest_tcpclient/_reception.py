@@ -82,6 +82,7 @@ class Reception(Generic[Expected]):
         sockets: list[socket.socket],
         desk: Desk[Expected],
         context: SSLContext | None = None,
+        path: str = "",
     ) -> None:
         #: How many connections were accepted.
         self.count = 0
@@ -89,6 +90,7 @@ class Reception(Generic[Expected]):
         self._sockets = sockets
         self._desk = desk
         self._context = context
+        self._path = path
         self._listeners: list[SocketListener] = []
         self._pairing: Pairing[Expected, Arrival[Expected]] = Pairing()
 
@@ -107,7 +109,7 @@ class Reception(Generic[Expected]):
     async def hold(self) -> None:
         """Refuse connections, and keep the port."""
         if self._listeners:
-            self._sockets = [hold(each) for each in self._sockets]
+            self._sockets = [hold(each, self._path) for each in self._sockets]
         await self.close()
 
     async def resume(self) -> None:

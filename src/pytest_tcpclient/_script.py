@@ -496,7 +496,8 @@ class Script(ABC):
     def send_reset(self) -> Handle[None]:
         """Abort the connection: the client gets ``ECONNRESET``, and not EOF.
 
-        What was sent just before may not arrive. Nothing may follow on this connection.
+        What was sent just before may not arrive. Nothing may follow on this connection. Unix
+        sockets know no reset: there the client gets EOF, and ``EPIPE`` when it sends.
         """
         __tracebackhide__ = True
         return self._declare(SendReset("send_reset", place_of_caller()))

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, Protocol, overload
 import anyio
 
 from . import _certificates
+from ._address import Address
 from ._asyncio_streams import StreamsWatcher
-from ._checked import checked_flag, checked_seconds
 from ._conversation import Conversation
 from ._engine import REST, Engine
 from ._errors import ScriptError
@@ -35,12 +35,12 @@ from ._framings import Checked, LengthPrefixed
 from ._handle import Handle
 from ._host import Host, current_asyncio_task
 from ._interlude import Interlude
-from ._listening import listen
-from ._matchers import Matcher, named
+from ._listening import listen_at
 from ._options import Options
 from ._reception import Arrival, Reception
 from ._rule import Rule
-from ._script import Script, place_of_caller
+from ._script import Script
+from ._server_script import ServerScript
 from ._steps import (
     ExpectConnect,
     ExpectDisconnect,
@@ -53,7 +53,6 @@ from ._steps import (
     StopListening,
     Wait,
 )
-from ._tls_setting import TLS
 from ._transcript import Transcript
 
 #: How messages are delimited if nothing else is said, as in 0.7.
@@ -129,9 +128,10 @@ class Connection(Script, Handle["Connection"]):
     def client_address(self) -> tuple[str, int]:
         """Host and port from which the client has connected.
 
-        :raises ScriptError: if it has not.
+        :raises ScriptError: if it has not, or the server listens on a unix socket.
         """
         __tracebackhide__ = True
+        self._server._on_port("client_address")
         address = self._engine.client_address
         if address is None:
             raise ScriptError(f"nobody has connected to {self!r} yet")
@@ -165,6 +165,10 @@ class Connection(Script, Handle["Connection"]):
         return self._server._newline
 
 
+#: Steps that are about no connection. (So is a pause, if it is declared on the server.)
+_OF_THE_SERVER = (ExpectNoConnection, StopListening, ResumeListening)
+
+
 class _Busy(NamedTuple):
     """What a server was at when a connection came that nobody expected."""
 
@@ -172,15 +176,13 @@ class _Busy(NamedTuple):
     step: Step | None = None
 
 
-class TcpServer(Script):
+class TcpServer(Address, ServerScript[Connection]):
     """A server in the process of the test. It follows a script and talks to the client.
 
     Made by the ``tcpserver`` and ``tcpserver_factory`` fixtures. Steps declared on the
     server run in the order in which they are declared; each is about the connection of the
     last :meth:`expect_connect` above it.
 
-    :ivar host: the IP address on which it listens; by default 127.0.0.1, and ::1 as well.
-    :ivar port: the port, the same on all its addresses.
     :ivar connections: what :meth:`expect_connect` has returned so far.
     :ivar transcript: what happened so far on the connections.
     """
@@ -189,11 +191,9 @@ class TcpServer(Script):
         __tracebackhide__ = True
         tls = options.tls
         self._context = None if tls is None else _certificates.server_context(tls)
-        sockets = listen(options.host, options.port)
-        self.host: str
-        self.port: int
-        self.host, self.port = sockets[0].getsockname()[:2]
-        self.name = options.name or f"{self.host}:{self.port}"
+        sockets, endpoint = listen_at(options.host, options.port, options.path)
+        Address.__init__(self, endpoint, tls)
+        self.name = options.name or str(endpoint)
         self.connections: list[Connection] = []
         self.transcript = Transcript()
         self.failure: Failure | None = None
@@ -205,7 +205,9 @@ class TcpServer(Script):
         self._factor = factor
         self._referee = referee
         self._settled = False
-        self._reception: Reception[Connection] = Reception(host, sockets, self, self._context)
+        self._reception: Reception[Connection] = Reception(
+            host, sockets, self, self._context, endpoint.path
+        )
         self._busy_then: dict[int, _Busy] = {}
         self._watcher: StreamsWatcher | None = None
         self._overdue = -1
@@ -220,150 +222,7 @@ class TcpServer(Script):
     def __repr__(self) -> str:
         return f"<TcpServer {self.name}>"
 
-    @property
-    def service_port(self) -> int:
-        """The port, under the name that it had in 0.7."""
-        return self.port
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port, as the ``connect`` functions of most libraries take them."""
-        return self.host, self.port
-
-    def url(self, scheme: str) -> str:
-        """The address as a URL: ``url("https")`` is ``"https://127.0.0.1:5000"``."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{host}:{self.port}"
-
-    # TLS
-
-    def client_ssl_context(self, *, client_cert: bool = True) -> ssl.SSLContext:
-        """A context for the client, which trusts the throw-away certificates of the servers.
-
-        :param client_cert: whether it has a certificate of the client, too, which it shows if
-            it is asked to.
-        :raises ScriptError: if the server has an ``ssl.SSLContext`` of the test's own.
-        """
-        __tracebackhide__ = True
-        if self._context is not None and not isinstance(self._options.tls, TLS):
-            raise ScriptError(
-                "client_ssl_context() of a server with an ssl.SSLContext of your own: only you "
-                "know what its client needs"
-            )
-        return _certificates.client_context(client_cert=checked_flag("client_cert", client_cert))
-
-    @property
-    def ca_file(self) -> str:
-        """The path of a PEM file: the authority of the throw-away certificates."""
-        return _certificates.ca_file()
-
-    @property
-    def client_cert_file(self) -> str:
-        """The path of a PEM file: a certificate for a client, of the same authority."""
-        return _certificates.client_cert_file()
-
-    @property
-    def client_key_file(self) -> str:
-        """The path of a PEM file: the key of that certificate."""
-        return _certificates.client_key_file()
-
     # The script
-
-    def expect_connect(
-        self,
-        timeout: float | None = None,
-        *,
-        first: bytes | Matcher | None = None,
-        optional: bool = False,
-        handshake_fails: bool = False,
-    ) -> Connection:
-        """Expect that the client connects. If the server speaks TLS, the handshake is a part.
-
-        The n-th connection that is accepted belongs to the n-th ``expect_connect()``. The
-        client may connect before the declaration.
-
-        :param timeout: seconds, zero or more.
-        :param first: to tell connections apart that come in any order: bytes, or a matcher as
-            for :meth:`expect`, that the first bytes of the connection must satisfy. They are
-            still to be expected. A connection is offered to those that wait in the order in
-            which they were declared, so that one that says nothing is for nobody while
-            another ``first`` might still want it.
-        :param optional: the client need not connect: if it has not when the timeout has
-            passed, the steps that are about this connection are skipped.
-        :param handshake_fails: ``True`` if the TLS handshake must fail: because the client
-            refuses the certificate, for instance. The connection is closed then.
-        :return: the connection, for steps that are about this one.
-        """
-        __tracebackhide__ = True
-        self._check_running("expect_connect")
-        limit, options = self._timing(timeout, optional)
-        beginning = None if first is None else named("first", first)
-        if beginning is not None:
-            options["first"] = beginning
-            beginning = beginning.bound(self._framing, self._newline)
-        if checked_flag("handshake_fails", handshake_fails):
-            if self._context is None:
-                raise ScriptError("handshake_fails=True for a server without the option tls")
-            options["handshake_fails"] = True
-        declaration = ("expect_connect", place_of_caller(), (), options, limit, optional)
-        step = ExpectConnect(*declaration, fails=handshake_fails)
-        conversation = Conversation(
-            len(self.connections) + 1,
-            self.name,
-            self._limit(None) if self._options.check_unexpected else None,
-        )
-        conversation.encrypted = self._context is not None
-        engine = Engine(
-            conversation,
-            self._task_host,
-            self.transcript,
-            on_failure=self._fail,
-            # What a step waits for in vain may have been said on another connection.
-            before_time_out=self._turn_away,
-        )
-        connection = Connection(self, engine, step, None)
-        self.connections.append(connection)
-        self._engines.append(engine)
-        self._task_host.watch(engine)
-        for rule in self._rules:
-            engine.add_rule(rule)
-        self._append(engine, connection)
-        connection._when_over.append(partial(self._withdraw, connection))
-        self._reception.expect(connection, beginning)
-        return connection
-
-    def expect_no_connection(self, seconds: float) -> Handle[None]:
-        """Expect that the client does not connect for so long.
-
-        :param seconds: zero or more; not multiplied by ``--tcpclient-timeout-factor``.
-        """
-        __tracebackhide__ = True
-        seconds = checked_seconds("seconds", seconds)
-        return self._intermit(
-            ExpectNoConnection("expect_no_connection", place_of_caller(), (seconds,), {}, seconds)
-        )
-
-    def stop_listening(self) -> Handle[None]:
-        """Refuse connections (``ECONNREFUSED``), from when the steps before have been done.
-
-        Those that are there go on, and the port is kept.
-        """
-        __tracebackhide__ = True
-        return self._intermit(StopListening("stop_listening", place_of_caller()))
-
-    def resume_listening(self) -> Handle[None]:
-        """Accept connections again, on the same port."""
-        __tracebackhide__ = True
-        return self._intermit(ResumeListening("resume_listening", place_of_caller()))
-
-    def wait(self, seconds: float) -> Handle[None]:
-        """Pause between two steps, whatever they are about.
-
-        :param seconds: zero or more; not multiplied by ``--tcpclient-timeout-factor``.
-        """
-        __tracebackhide__ = True
-        seconds = checked_seconds("seconds", seconds)
-        return self._intermit(Wait("wait", place_of_caller(), (seconds,), {}, seconds))
 
     def _withdraw(self, connection: Connection) -> None:
         """The step is over: if it was skipped, the next client is not for it."""
@@ -394,6 +253,10 @@ class TcpServer(Script):
     def _declare(self, step: Step) -> Handle[Any]:
         __tracebackhide__ = True
         self._check_running(step.word)
+        if isinstance(step, ExpectConnect):
+            return self._expect_connection(step)
+        if isinstance(step, _OF_THE_SERVER) or type(step) is Wait:
+            return self._intermit(step)
         if not self.connections:
             # Reported by join(): the test may go on to connect.
             self._orphans.append(Handle(step, self))
@@ -401,10 +264,37 @@ class TcpServer(Script):
         connection = self.connections[-1]
         return self._append(connection._engine, Handle(step, connection))
 
+    def _expect_connection(self, step: ExpectConnect) -> Connection:
+        """Take a step with which a connection begins."""
+        __tracebackhide__ = True
+        conversation = Conversation(
+            len(self.connections) + 1,
+            self.name,
+            self._limit(None) if self._options.check_unexpected else None,
+        )
+        conversation.encrypted = self._context is not None
+        engine = Engine(
+            conversation,
+            self._task_host,
+            self.transcript,
+            on_failure=self._fail,
+            # What a step waits for in vain may have been said on another connection.
+            before_time_out=self._turn_away,
+        )
+        connection = Connection(self, engine, step, None)
+        self.connections.append(connection)
+        self._engines.append(engine)
+        self._task_host.watch(engine)
+        for rule in self._rules:
+            engine.add_rule(rule)
+        self._append(engine, connection)
+        connection._when_over.append(partial(self._withdraw, connection))
+        self._reception.expect(connection, step.first)
+        return connection
+
     def _intermit(self, step: Step) -> Handle[Any]:
         """Take a step that is about no connection."""
         __tracebackhide__ = True
-        self._check_running(step.word)
         if self._interlude is None:
             self._interlude = Interlude(
                 self.name,
@@ -423,7 +313,7 @@ class TcpServer(Script):
         __tracebackhide__ = True
         if self._declared_for is not engine:
             before = self._declared
-            if isinstance(handle._step, ExpectConnect) and "first" in handle._step.options:
+            if isinstance(handle._step, ExpectConnect) and handle._step.first is not None:
                 # Those that are told by what they say may come in any order.
                 while isinstance(before, Connection):
                     before = before._after
@@ -536,8 +426,9 @@ class TcpServer(Script):
 
     async def start(self) -> None:
         """Begin to accept connections. (Those made since it was bound are not lost.)"""
-        if self._options.check_streams and current_asyncio_task() is not None:
-            self._watcher = StreamsWatcher(self.port)
+        port = self._endpoint.port  # A client of a unix socket has no address to be told by.
+        if port and self._options.check_streams and current_asyncio_task() is not None:
+            self._watcher = StreamsWatcher(port)
             self._watcher.start()
         await self._reception.open()
         self._task_host.watch(self)
@@ -693,6 +584,7 @@ class TcpServer(Script):
         self._wake()
         with anyio.CancelScope(shield=True):
             await self._reception.leave()
+            self._endpoint.remove()
             if await self.reset():
                 # The transports of an asyncio client that was not closed close themselves
                 # now: the loop that they need for that may be closed in a moment.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _FIXTURES = ("tcpserver", "tcpserver_factory")
 
 _MARKER = (
-    "tcpserver(host, port, tls, timeout, framing, newline, name, strict, check_pending, "
+    "tcpserver(host, port, path, tls, timeout, framing, newline, name, strict, check_pending, "
     "check_unexpected, check_extra_connections, check_left_open, check_streams): options of the "
     "test's servers, as keyword arguments (pytest-tcpclient)."
 )
