@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import pytest
 from runs import EVERY_RUNNER, INI, RUNNERS, Runner, run
@@ -109,9 +110,9 @@ def test_bad_settings_are_named(pytester, arguments, words):
         ),
         (
             "colour='red'",
-            "there is no option 'colour'; there are host, port, path, tls, timeout, framing, newline, "
-            "name, check_pending, check_unexpected, check_extra_connections, check_left_open, "
-            "check_streams, strict",
+            "there is no option 'colour'; there are host, port, path, tls, timeout, framing, "
+            "newline, name, check_pending, check_unexpected, check_extra_connections, "
+            "check_left_open, check_streams, strict",
         ),
         ("2", "it takes keyword arguments only"),
     ],
@@ -682,4 +683,5 @@ def test_the_error_can_be_pickled():
 def test_a_run_without_certificates_leaves_none(monkeypatch):
     """There may be nothing to remove at its end."""
     monkeypatch.delitem(sys.modules, "pytest_tcpclient._certificates", raising=False)
-    assert plugin.pytest_unconfigure() is None
+    config = SimpleNamespace(stash=pytest.Stash())
+    assert plugin.pytest_unconfigure(config) is None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         line,
         until,
     )
+    from ._opening import open_tcp_server
     from ._rule import Rule
     from ._script import Script
     from ._server import Connection, TcpServer
@@ -60,6 +61,7 @@ __all__ = [
     "frame",
     "in_any_order",
     "line",
+    "open_tcp_server",
     "splits",
     "until",
 ]
@@ -89,6 +91,7 @@ _HOMES = {
     "frame": "_matchers",
     "in_any_order": "_matchers",
     "line": "_matchers",
+    "open_tcp_server": "_opening",
     "splits": "_cuts",
     "until": "_matchers",
 }

@@ -110,6 +110,8 @@ class Host:
         The steps of a test may be declared where no loop runs, in a sync fixture: then it
         is started by the next tick.
         """
+        if self._stopped.is_set():
+            return  # Nothing is to be done any more.
         if self._tasks is not None and self.is_here():
             self._tasks.start_soon(self._guard, function, *args)
         else:

@@ -119,6 +119,15 @@ class Reception(Generic[Expected]):
                 raw_socket.listen(BACKLOG)
             await self.open()
 
+    async def lend(self, desk: Desk[Expected]) -> None:
+        """Tell somebody else of connections from now on, of new ones only."""
+        await self.resume()
+        await self._host.settle(lambda: self.count)  # Who has connected already is not new.
+        await self.dismiss()
+        self._pairing = Pairing()
+        self.count = 0
+        self._desk = desk
+
     async def close(self) -> None:
         """Accept no connection any more."""
         listeners, self._listeners = self._listeners, []

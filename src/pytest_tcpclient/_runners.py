@@ -51,19 +51,13 @@ def runner_of(item: pytest.Item, fixture: str) -> Runner:
     :raises pytest.fail.Exception: if nothing does. The sentence says what to do.
     """
     function, _ = test_function(item)
-    plugins = item.config.pluginmanager
     if not inspect.iscoroutinefunction(function):
         pytest.fail(
             f"`{fixture}` serves async tests only, and {item.name} is not one: "
             f"write it as `async def`, and {_HOW_TO_RUN}.",
             pytrace=False,
         )
-    claims = {
-        Runner.ASYNCIO: item.get_closest_marker("asyncio") and plugins.has_plugin("asyncio"),
-        Runner.TRIO: item.get_closest_marker("trio") and plugins.has_plugin("trio"),
-        Runner.ANYIO: "anyio_backend" in getattr(item, "fixturenames", ()),
-    }
-    claimants = [runner for runner, claim in claims.items() if claim]
+    claimants = claimants_of(item)
     if not claimants:
         pytest.fail(f"`{fixture}`: nothing runs {item.name}: {_HOW_TO_RUN}.", pytrace=False)
     if len(claimants) > 1:
@@ -75,6 +69,17 @@ def runner_of(item: pytest.Item, fixture: str) -> Runner:
             pytrace=False,
         )
     return claimants[0]
+
+
+def claimants_of(item: pytest.Item) -> list[Runner]:
+    """What runs this async test; more than one if they do not know of each other."""
+    plugins = item.config.pluginmanager
+    claims = {
+        Runner.ASYNCIO: item.get_closest_marker("asyncio") and plugins.has_plugin("asyncio"),
+        Runner.TRIO: item.get_closest_marker("trio") and plugins.has_plugin("trio"),
+        Runner.ANYIO: "anyio_backend" in getattr(item, "fixturenames", ()),
+    }
+    return [runner for runner, claim in claims.items() if claim]
 
 
 def test_function(item: pytest.Item) -> tuple[Any, tuple[object, str]]:
@@ -174,7 +179,7 @@ def _has_teardown(definition: pytest.FixtureDef[object]) -> bool:
     )
 
 
-def rules_for(runner: Runner, grace: float, factor: float) -> Rules:
+def rules_for(runner: Runner | None, grace: float, factor: float) -> Rules:
     """What the supervisor must know of pytest and of what runs the test."""
     from ._outcome import Failed
     from ._verdict import Rules

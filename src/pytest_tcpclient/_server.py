@@ -9,9 +9,10 @@ from __future__ import annotations
 import ssl
 import traceback
 from abc import abstractmethod
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from types import CoroutineType
-from typing import Any, NamedTuple, Protocol, overload
+from types import CoroutineType, TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
 import anyio
 
@@ -33,7 +34,7 @@ from ._failure import (
 )
 from ._framings import Checked, LengthPrefixed
 from ._handle import Handle
-from ._host import Host, current_asyncio_task
+from ._host import Host, current_asyncio_task, is_cancellation
 from ._interlude import Interlude
 from ._listening import listen_at
 from ._options import Options
@@ -53,7 +54,13 @@ from ._steps import (
     StopListening,
     Wait,
 )
+from ._surroundings import current
 from ._transcript import Transcript
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._options import Settings
 
 #: How messages are delimited if nothing else is said, as in 0.7.
 _DEFAULT_FRAMING = LengthPrefixed()
@@ -69,6 +76,16 @@ class Referee(Protocol):
     @abstractmethod
     def settle(self, failure: Failure) -> BaseException:
         """The error for this failure, which is settled by being raised."""
+
+    @abstractmethod
+    def take_in(self, guest: TcpServer) -> None:
+        """There is another server, which belongs to a part of the test."""
+
+    @abstractmethod
+    async def conclude_part(
+        self, guest: TcpServer, raised: BaseException | None
+    ) -> BaseException | None:
+        """That part is over, and has raised this: return what it ends with."""
 
 
 class Connection(Script, Handle["Connection"]):
@@ -169,6 +186,12 @@ class Connection(Script, Handle["Connection"]):
 _OF_THE_SERVER = (ExpectNoConnection, StopListening, ResumeListening)
 
 
+_ELSEWHERE = (
+    "the server runs in another event loop than what waits for it: a fixture of a wider scope "
+    "needs the loop of its tests (loop_scope= of pytest-asyncio, anyio_backend of the same scope)"
+)
+
+
 class _Busy(NamedTuple):
     """What a server was at when a connection came that nobody expected."""
 
@@ -187,27 +210,42 @@ class TcpServer(Address, ServerScript[Connection]):
     :ivar transcript: what happened so far on the connections.
     """
 
-    def __init__(self, host: Host, options: Options, factor: float, referee: Referee) -> None:
+    def __init__(
+        self,
+        host: Host,
+        options: Options,
+        factor: float,
+        referee: Referee,
+        lender: TcpServer | None = None,
+    ) -> None:
         __tracebackhide__ = True
         tls = options.tls
         self._context = None if tls is None else _certificates.server_context(tls)
-        sockets, endpoint = listen_at(options.host, options.port, options.path)
+        self._lender = lender
+        if lender is None:
+            sockets, endpoint = listen_at(options.host, options.port, options.path)
+            self._reception: Reception[Connection] = Reception(
+                host, sockets, self, self._context, endpoint.path
+            )
+        else:
+            endpoint, self._reception = lender._endpoint, lender._reception
         Address.__init__(self, endpoint, tls)
         self.name = options.name or str(endpoint)
         self.connections: list[Connection] = []
         self.transcript = Transcript()
         self.failure: Failure | None = None
         self.stopped = False
+        #: Why it takes no steps, if it does not.
+        self._retired = ""
+        #: Whether a script of its own is played.
+        self._lent = False
         #: How many tasks wait for the server: these learn of a failure at once.
         self.joining = 0
-        self._task_host = host
+        self.task_host = host
         self._options = options
         self._factor = factor
-        self._referee = referee
+        self.referee = referee
         self._settled = False
-        self._reception: Reception[Connection] = Reception(
-            host, sockets, self, self._context, endpoint.path
-        )
         self._busy_then: dict[int, _Busy] = {}
         self._watcher: StreamsWatcher | None = None
         self._overdue = -1
@@ -275,7 +313,7 @@ class TcpServer(Address, ServerScript[Connection]):
         conversation.encrypted = self._context is not None
         engine = Engine(
             conversation,
-            self._task_host,
+            self.task_host,
             self.transcript,
             on_failure=self._fail,
             # What a step waits for in vain may have been said on another connection.
@@ -284,7 +322,7 @@ class TcpServer(Address, ServerScript[Connection]):
         connection = Connection(self, engine, step, None)
         self.connections.append(connection)
         self._engines.append(engine)
-        self._task_host.watch(engine)
+        self.task_host.watch(engine)
         for rule in self._rules:
             engine.add_rule(rule)
         self._append(engine, connection)
@@ -298,14 +336,14 @@ class TcpServer(Address, ServerScript[Connection]):
         if self._interlude is None:
             self._interlude = Interlude(
                 self.name,
-                self._task_host,
+                self.task_host,
                 self.transcript,
                 on_failure=self._fail,
                 before_time_out=self._turn_away,
                 reception=self._reception,
             )
             self._engines.append(self._interlude)
-            self._task_host.watch(self._interlude)
+            self.task_host.watch(self._interlude)
         return self._append(self._interlude, Handle(step, self))
 
     def _append(self, engine: Engine, handle: Handle[Any]) -> Handle[Any]:
@@ -355,10 +393,52 @@ class TcpServer(Address, ServerScript[Connection]):
     def _newline(self) -> bytes:
         return self._options.newline
 
+    # Servers of a wider scope
+
+    @property
+    def plays(self) -> bool:
+        """Whether it takes steps."""
+        return not (self.stopped or self._retired)
+
+    def retire(self, why: str) -> None:
+        """Take no steps any more, and drop those that are not done."""
+        self._retired = why
+        self._settled = True
+        self._orphans.clear()
+        for engine in self._engines:
+            engine.conversation.abandon()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there are steps that are not done."""
+        return bool(self._orphans or self._lasts())
+
+    def script(self, **options: Unpack[Settings]) -> AbstractAsyncContextManager[TcpServer]:
+        """A script of its own, for servers of a wider scope: one for each test.
+
+        ``async with server.script() as script:``. The script has all that a server has, and
+        listens where this one does. It begins empty: what has connected before is reset. It ends
+        with ``join()`` and the checks of the end of a test, and then all its connections are
+        closed. A server that plays scripts takes no steps itself.
+
+        :param options: of this script, if they are others: ``timeout``, ``framing``, ``newline``,
+            ``name`` and the checks.
+        :raises ScriptError: at the beginning, if the server has steps of its own, or another
+            script of it is played.
+        :raises ScriptMismatch: at the end, if the script has failed and that was not raised yet.
+        """
+        __tracebackhide__ = True
+        fixed = _FIXED.intersection(options)
+        if fixed:
+            raise TypeError(f"script() of a server that has its {min(fixed)} already")
+        return _Performance(self, self._options.but(options))
+
     def _check_running(self, word: str) -> None:
         __tracebackhide__ = True
         if self.stopped:
             raise ScriptError(f"{word}() on a server that is stopped")
+        if self._retired:
+            raise ScriptError(f"{word}() on a server {self._retired}")
 
     # Waiting
 
@@ -375,7 +455,7 @@ class TcpServer(Address, ServerScript[Connection]):
         self._settled = True
         for engine in self._engines:
             engine.drain()
-        return self._referee.settle(failure)
+        return self.referee.settle(failure)
 
     def _lasts(self) -> list[Handle[Any]]:
         """The last step of each connection that is not done with its steps."""
@@ -384,12 +464,16 @@ class TcpServer(Address, ServerScript[Connection]):
 
     async def _play(self, lasts: list[Handle[Any]]) -> None:
         """Wait until these steps are over, or the server has failed."""
+        __tracebackhide__ = True
         for last in lasts:
             await self._until(last)
         await self._turn_away()
 
     async def _until(self, handle: Handle[Any]) -> None:
         """Wait until a step is done, or nothing will come of it any more."""
+        __tracebackhide__ = True
+        if not self.task_host.is_here():
+            raise ScriptError(_ELSEWHERE)
         self.joining += 1
         try:
             handle._when_over.append(self._wake)
@@ -418,9 +502,9 @@ class TcpServer(Address, ServerScript[Connection]):
 
     async def settle(self) -> None:
         """Let everything that has arrived already be received, judged, and reported."""
-        await self._task_host.settle(self.progress)
+        await self.task_host.settle(self.progress)
         while any(engine.concluding for engine in self._engines):
-            await self._task_host.pause(REST)
+            await self.task_host.pause(REST)
 
     # Connections
 
@@ -430,8 +514,11 @@ class TcpServer(Address, ServerScript[Connection]):
         if port and self._options.check_streams and current_asyncio_task() is not None:
             self._watcher = StreamsWatcher(port)
             self._watcher.start()
-        await self._reception.open()
-        self._task_host.watch(self)
+        if self._lender is None:
+            await self._reception.open()
+        else:
+            await self._reception.lend(self)
+        self.task_host.watch(self)
 
     def admit(self, arrival: Arrival[Connection]) -> bool:
         """There is a connection. Return whether it is to be kept."""
@@ -443,7 +530,7 @@ class TcpServer(Address, ServerScript[Connection]):
         ):
             interlude.conversation.meet_nobody_wanted(arrival.number)
             interlude.go_on()
-        return self.failure is None
+        return self.failure is None and self._retired != _PLAYS_SCRIPTS
 
     def hand_over(self, expected: Connection, arrival: Arrival[Connection]) -> None:
         """A connection belongs to this ``expect_connect()``."""
@@ -476,7 +563,7 @@ class TcpServer(Address, ServerScript[Connection]):
         due = oldest.since + self._limit(None)
         if due <= now and oldest.number != self._overdue:
             self._overdue = oldest.number
-            self._task_host.start_soon(self._turn_away)
+            self.task_host.start_soon(self._turn_away)
         return due if due > now else float("inf")
 
     async def _turn_away(self) -> None:
@@ -529,7 +616,7 @@ class TcpServer(Address, ServerScript[Connection]):
     def _fail(self, failure: Failure) -> None:
         if self.failure is None:
             self.failure = failure
-            self._referee.report(self, failure)
+            self.referee.report(self, failure)
         self._wake()
 
     # The end
@@ -564,7 +651,11 @@ class TcpServer(Address, ServerScript[Connection]):
         return self._add(connection._engine, Handle(step, connection))
 
     async def refuse(self) -> None:
-        """Accept no connection any more."""
+        """Refuse connections from now on. The address is kept for the next script."""
+        await self._reception.hold()
+
+    async def stop_accepting(self) -> None:
+        """Accept no connection any more, and let go of the address."""
         await self._reception.close()
 
     async def reset(self) -> bool:
@@ -583,9 +674,67 @@ class TcpServer(Address, ServerScript[Connection]):
             self._watcher.stop()
         self._wake()
         with anyio.CancelScope(shield=True):
-            await self._reception.leave()
-            self._endpoint.remove()
+            if self._lender is None:
+                await self._reception.leave()
+                self._endpoint.remove()
+            elif not self._lender.stopped:
+                await self._reception.lend(self._lender)
             if await self.reset():
                 # The transports of an asyncio client that was not closed close themselves
                 # now: the loop that they need for that may be closed in a moment.
-                await self._task_host.settle(lambda: 0)
+                await self.task_host.settle(lambda: 0)
+
+
+#: What a server is made with.
+_FIXED = frozenset(("host", "port", "path", "tls", "check_streams"))
+
+_PLAYS_SCRIPTS = (
+    "that plays scripts: write it on the script, `async with server.script() as script`"
+)
+
+
+class _Performance(AbstractAsyncContextManager[TcpServer]):
+    """One of the scripts that a server plays one after the other."""
+
+    def __init__(self, server: TcpServer, options: Options) -> None:
+        self._server = server
+        self._options = options
+        self._surroundings = current()
+
+    async def __aenter__(self) -> TcpServer:
+        __tracebackhide__ = True
+        server = self._server
+        if server._lent:
+            raise ScriptError("script() of a server while another script of it is played")
+        if server._retired != _PLAYS_SCRIPTS:
+            server._check_running("script")
+            if server._engines or server._orphans:
+                raise ScriptError("script() of a server that has steps of its own")
+        server._retired = _PLAYS_SCRIPTS
+        server._lent = True
+        self._script = script = TcpServer(
+            server.task_host, self._options, server._factor, server.referee, server
+        )
+        server.referee.take_in(script)
+        self._surroundings.open.append(script)
+        await script.start()
+        return script
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        raised: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        __tracebackhide__ = True
+        self._surroundings.open.remove(self._script)
+        verdict = None
+        try:
+            if raised is None or not is_cancellation(raised):
+                verdict = await self._script.referee.conclude_part(self._script, raised)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._script.close()
+                self._server._lent = False
+        if verdict is not None and verdict is not raised:
+            raise verdict

@@ -26,8 +26,9 @@ from ._errors import ScriptError
 from ._failure import Failure
 from ._host import Host, current_asyncio_task, is_cancellation
 from ._options import Options
-from ._server import TcpServer
+from ._server import Referee, TcpServer
 from ._steps import Place
+from ._surroundings import current
 from ._traceback import Spot, spot_in, spots_of_task
 from ._verdict import Rules, Verdict
 
@@ -44,6 +45,8 @@ class Supervisor:
     def __init__(self, rules: Rules, options: Options) -> None:
         self.options = options
         self.servers: list[TcpServer] = []
+        #: Servers of a wider scope, which are somebody else's before and after the test.
+        self.guests: list[TcpServer] = []
         #: Whether the test has asked for the ``tcpserver`` fixture.
         self.has_default = False
         #: Whether the checks wait for the fixtures that use a server.
@@ -86,7 +89,7 @@ class Supervisor:
                 # First: asyncio loses a connection that it accepts for a task that is cancelled
                 # at that moment, and nobody would ever reset it (bpo-41317).
                 for server in self.servers:
-                    await server.refuse()
+                    await server.stop_accepting()
                 await self._host.stop()
             self._host = None
         # Under pytest-trio each example of Hypothesis sets up its fixtures anew.
@@ -106,14 +109,13 @@ class Supervisor:
 
     async def _check(self) -> None:
         for server in self.servers:
-            if self.failure is None and not server.stopped:
+            if self.failure is None and server.plays:
                 await server.finish()
 
     def report(self, server: TcpServer, failure: Failure) -> None:
         """A server has failed."""
         self._verdict.add(failure)
-        if self._host is not None:
-            self._host.start_soon(self._end, server, failure)
+        server.task_host.start_soon(self._end, server, failure)
 
     def _crash(self, error: BaseException) -> None:
         """A background task has failed, which none of them should: nobody is to wait for it."""
@@ -127,12 +129,55 @@ class Supervisor:
         """The error for a failure, which is settled by being raised."""
         return self._verdict.settle(failure)
 
+    def take_in(self, guest: TcpServer) -> None:
+        """A server of a wider scope takes part in the test."""
+        guest.referee = self
+        self.guests.append(guest)
+
+    async def conclude_part(
+        self, guest: TcpServer, raised: BaseException | None
+    ) -> BaseException | None:
+        """A part of the test is over, and has raised this. Return what it ends with."""
+        if raised is None:
+            await guest.finish()
+            self.guests.remove(guest)
+            failure = guest.failure
+            if failure is None or not self._verdict.is_open(failure):
+                return None
+            return self.settle(failure)
+        if isinstance(raised, Exception):
+            await guest.settle()
+        if self._body is not None and not self._over:
+            return None  # It is for the end of the test.
+        verdict = self.verdict(raised)
+        self.guests.remove(guest)
+        return verdict
+
     @property
     def failure(self) -> Failure | None:
         """The first failure that is not settled."""
         return self._verdict.failure
 
     # The body of the test
+
+    def _invite(self) -> list[tuple[TcpServer, Referee]]:
+        """Take in the servers of a wider scope. Return whose they are otherwise."""
+        homes = [(each, each.referee) for each in current().open if each.task_host.is_here()]
+        for guest, _ in homes:
+            self.take_in(guest)
+            if guest.failure is not None and guest.plays:
+                self._verdict.add(guest.failure)
+        return homes
+
+    def _see_off(self, homes: list[tuple[TcpServer, Referee]]) -> None:
+        """Give them back. What has not come through the test is of no use to the next one."""
+        self.guests.clear()
+        for guest, home in homes:
+            guest.referee = home
+            if guest.failure is not None:
+                guest.retire(_FAILED_EARLIER)
+            elif not self.completed and guest.unfinished:
+                guest.retire(_UNFINISHED)
 
     async def watch(self, body: CoroutineType[Any, Any, Any]) -> None:
         """Run the body of the test, and end it when a server fails.
@@ -144,6 +189,14 @@ class Supervisor:
         if trouble is not None:
             body.close()
             raise trouble
+        homes = self._invite()
+        try:
+            await self._watch(body)
+        finally:
+            self._see_off(homes)
+
+    async def _watch(self, body: CoroutineType[Any, Any, Any]) -> None:
+        __tracebackhide__ = True
         self._over, self._stuck = False, None
         self._body, self._frame = body, body.cr_frame
         raised: BaseException | None = None
@@ -155,19 +208,23 @@ class Supervisor:
         if self._interrupted:
             return  # The verdict has been given without it.
         self._over = True
-        self.completed = raised is None and self._stuck is None
-        if self.completed and not self.deferred:
-            await self._check()
-        elif self.completed or isinstance(raised, Exception):
-            # Perhaps what the client has sent is wrong already.
-            for server in self.servers:
-                await server.settle()
-        verdict = self.verdict(raised)
+        verdict = await self.conclude(raised)
         if verdict is not None:
             try:
                 raise verdict
             finally:
                 del verdict, raised  # An error whose traceback refers to it is not freed.
+
+    async def conclude(self, raised: BaseException | None) -> BaseException | None:
+        """What it ends with, now that the body has raised this or come to its end."""
+        self.completed = raised is None and self._stuck is None
+        if self.completed and not self.deferred:
+            await self._check()
+        elif self.completed or isinstance(raised, Exception):
+            # Perhaps what the client has sent is wrong already.
+            for server in (*self.servers, *self.guests):
+                await server.settle()
+        return self.verdict(raised)
 
     async def _prepare(self) -> BaseException | None:
         """Make ready for a run of the body: Hypothesis runs it once for each example.
@@ -192,9 +249,10 @@ class Supervisor:
         pytest-timeout and Ctrl-C raise in the middle of the event loop. The body never learns
         of that, and anyio's runner tears down in the task in which the body still waits.
         """
-        if self._scope is not None and self._host is not None and not self._over:
+        servers = [*self.servers, *self.guests]
+        if self._scope is not None and servers and not self._over:
             self._interrupted = True
-            self._host.interrupt(self._scope.cancel)
+            servers[0].task_host.interrupt(self._scope.cancel)
 
     async def _run(self, body: CoroutineType[Any, Any, Any]) -> BaseException | None:
         """Run the body in a scope of its own. Return what it raised of itself."""
@@ -216,13 +274,12 @@ class Supervisor:
 
     async def _end(self, server: TcpServer, failure: Failure) -> None:
         """See to it that the body of the test ends, now that a server has failed."""
-        host = self._host
-        assert host is not None
+        host = server.task_host
         await host.pause(UNDISTURBED)
         if self._is_over(server, failure):
             return
         # While we wait, another example of Hypothesis may begin, with servers of its own.
-        for each in list(self.servers):
+        for each in (*self.servers, *self.guests):
             await each.reset()
         await host.pause(self._rules.grace)
         if self._is_over(server, failure):
@@ -236,7 +293,7 @@ class Supervisor:
             await host.pause(CLEAN_UP)
             scope.cancel()
         if not self._is_over(server, failure):  # In a fixture, or a thread.
-            for each in list(self.servers):
+            for each in (*self.servers, *self.guests):
                 await each.refuse()
 
     def _is_over(self, server: TcpServer, failure: Failure) -> bool:
@@ -248,7 +305,8 @@ class Supervisor:
         """What the test ends with, given what its body or a fixture has raised."""
         verdict = self._verdict.give(raised, self._frame, self._where)
         if verdict is not None:
-            standings = [each for server in self.servers for each in server.standing()]
+            servers = (*self.servers, *self.guests)
+            standings = [each for server in servers for each in server.standing()]
             self._verdict.explain(verdict, standings)
         return verdict
 
@@ -256,7 +314,8 @@ class Supervisor:
         """The line of the test at which it was, or which declared what did not come true."""
         if self._stuck is not None:
             return self._stuck
-        assert self._frame is not None
+        if self._frame is None:
+            return []  # The line of the block that ends.
         place = failure.step.place if failure.step else Place("", 0)
         return [spot_in(self._frame, place.file, place.line)]
 
@@ -264,6 +323,16 @@ class Supervisor:
 _FAILED_BEFORE = (
     "The script has failed in an earlier example. A fixture is set up once for all examples of "
     "Hypothesis, which is what its health check `function_scoped_fixture` is about."
+)
+
+_FAILED_EARLIER = (
+    "that has failed in an earlier test: give each test a script of its own, "
+    "`async with server.script() as script`"
+)
+
+_UNFINISHED = (
+    "whose script was not done when an earlier test failed: give each test a script of its own, "
+    "`async with server.script() as script`"
 )
 
 _TWO_LOOPS = (

@@ -7,6 +7,7 @@ the engine nor anyio.
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import AsyncIterator, Generator
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,6 +20,7 @@ from ._runners import (
     SUPERVISOR,
     Runner,
     asyncio_fixtures,
+    claimants_of,
     get_factory,
     get_server,
     has_dependents,
@@ -27,6 +29,7 @@ from ._runners import (
     runner_of,
     test_function,
 )
+from ._surroundings import Surroundings, current, enter, leave
 
 if TYPE_CHECKING:
     from ._factory import TcpServerFactory
@@ -55,6 +58,7 @@ _CHECKS_HELP = {
 _NUMBER: Any = "float" if pytest.version_tuple >= (8, 4) else None
 
 _SETTINGS: pytest.StashKey[tuple[Options, float, float]] = pytest.StashKey()
+_SURROUNDINGS: pytest.StashKey[Surroundings] = pytest.StashKey()
 
 
 # Options and markers
@@ -94,16 +98,21 @@ def pytest_configure(config: pytest.Config) -> None:
         for name in ("timeout", "strict", *CHECKS)
         if (value := _ini(config, f"tcpclient_{name}")) is not None
     }
-    config.stash[_SETTINGS] = (
-        Options().but(settings),
-        _ini(config, "tcpclient_grace"),
-        _seconds("--tcpclient-timeout-factor", config.getoption("tcpclient_timeout_factor")),
-    )
+    options = Options().but(settings)
+    grace = _ini(config, "tcpclient_grace")
+    factor = _seconds("--tcpclient-timeout-factor", config.getoption("tcpclient_timeout_factor"))
+    config.stash[_SETTINGS] = (options, grace, factor)
+    rules = functools.partial(rules_for, None, grace=grace, factor=factor)
+    config.stash[_SURROUNDINGS] = surroundings = Surroundings(options, rules)
+    enter(surroundings)
     if config.pluginmanager.has_plugin("asyncio"):
         config.pluginmanager.register(asyncio_fixtures(), "tcpclient_asyncio")
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
+    surroundings = config.stash.get(_SURROUNDINGS, None)
+    if surroundings is not None:  # Otherwise a setting was wrong.
+        leave(surroundings)
     certificates = sys.modules.get(f"{__package__}._certificates")
     if certificates is not None:
         certificates.remove_files()
@@ -165,17 +174,31 @@ def _supervised(request: pytest.FixtureRequest, fixture: str) -> Runner:
     item = request.node
     runner = runner_of(item, fixture)
     if SUPERVISOR not in item.stash:
-        from ._supervisor import Supervisor
-
-        options, grace, factor = item.config.stash[_SETTINGS]
-        for marker in reversed(list(item.iter_markers("tcpserver"))):
-            options = _with_marker(options, marker)
-        rules = rules_for(runner, grace=grace, factor=factor)
-        item.stash[SUPERVISOR] = supervisor = Supervisor(rules, options)
+        supervisor = _supervisor_for(item, runner)
         supervisor.deferred = has_dependents(request, _FIXTURES)
     if fixture == "tcpserver":
         item.stash[SUPERVISOR].has_default = True
     return runner
+
+
+def _supervisor_for(item: pytest.Item, runner: Runner) -> Supervisor:
+    from ._supervisor import Supervisor
+
+    options, grace, factor = item.config.stash[_SETTINGS]
+    for marker in reversed(list(item.iter_markers("tcpserver"))):
+        options = _with_marker(options, marker)
+    rules = rules_for(runner, grace=grace, factor=factor)
+    item.stash[SUPERVISOR] = supervisor = Supervisor(rules, options)
+    return supervisor
+
+
+def _supervisor_of_others(item: pytest.Item, body: object) -> Supervisor | None:
+    """Who watches the servers that no fixture of ours has made, if there are any."""
+    runners = claimants_of(item) if inspect.iscoroutinefunction(body) else []
+    # pytest-trio sets up its fixtures only when it runs the test.
+    if runners == [Runner.TRIO] or (len(runners) == 1 and current().open):
+        return _supervisor_for(item, runners[0])
+    return None
 
 
 def _with_marker(options: Options, marker: pytest.Mark) -> Options:
@@ -204,9 +227,11 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     __tracebackhide__ = True
     supervisor = item.stash.get(SUPERVISOR, None)
+    body, holder = test_function(item)
+    if supervisor is None and f"{__package__}._opening" in sys.modules:
+        supervisor = _supervisor_of_others(item, body)
     if supervisor is None:
         return (yield)
-    body, holder = test_function(item)
     with pytest.MonkeyPatch.context() as patch:
         # Restored afterwards: pytest-trio, for one, would leave its own there.
         patch.setattr(item, "obj", item.obj)  # type: ignore[attr-defined]

@@ -1,0 +1,46 @@
+"""What a server that no fixture has made needs to know of whoever runs it. No I/O.
+
+``open_tcp_server()`` is called by anybody, anywhere, and asks nobody: so the pytest that is
+running is noted here, in the one list of its kind. (A test of tests runs one inside another.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ._options import Options
+
+
+class Surroundings:
+    """A run of pytest, or none.
+
+    :ivar options: what its ini file says.
+    :ivar rules: gives the ``Rules`` of a test that nothing is known of; ``None``: the plain ones.
+    :ivar open: every ``TcpServer`` that is there, and that no fixture of ours has made.
+    """
+
+    def __init__(
+        self, options: Options | None = None, rules: Callable[[], Any] | None = None
+    ) -> None:
+        self.options = options or Options()
+        self.rules = rules
+        self.open: list[Any] = []
+
+
+_RUNNING = [Surroundings()]
+
+
+def current() -> Surroundings:
+    """What the caller runs in."""
+    return _RUNNING[-1]
+
+
+def enter(surroundings: Surroundings) -> None:
+    """A run of pytest begins."""
+    _RUNNING.append(surroundings)
+
+
+def leave(surroundings: Surroundings) -> None:
+    """It is over."""
+    _RUNNING.remove(surroundings)
