@@ -54,6 +54,7 @@ LOWER = {
 MIDDLE = {
     "_address",
     "_asyncio_streams",
+    "_blocking",
     "_certificates",
     "_engine",
     "_factory",

@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import enum
 import inspect
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 if TYPE_CHECKING:
+    from ._blocking import BlockingTcpServerFactory, Watch
     from ._factory import TcpServerFactory
     from ._server import TcpServer
     from ._supervisor import Supervisor
@@ -30,6 +31,9 @@ LoopScope = Literal["function", "class", "module", "package", "session"]
 LOOP_SCOPES: tuple[LoopScope, ...] = ("function", "class", "module", "package", "session")
 
 SUPERVISOR: pytest.StashKey[Supervisor] = pytest.StashKey()
+
+#: Who watches the blocking servers of a test.
+WATCH: pytest.StashKey[Watch] = pytest.StashKey()
 
 _HOW_TO_RUN = (
     "mark it with @pytest.mark.anyio, @pytest.mark.asyncio (pytest-asyncio) or "
@@ -53,8 +57,8 @@ def runner_of(item: pytest.Item, fixture: str) -> Runner:
     function, _ = test_function(item)
     if not inspect.iscoroutinefunction(function):
         pytest.fail(
-            f"`{fixture}` serves async tests only, and {item.name} is not one: "
-            f"write it as `async def`, and {_HOW_TO_RUN}.",
+            f"`{fixture}` serves async tests only, and {item.name} is not one: take "
+            f"`blocking_{fixture}`, or write it as `async def`, and {_HOW_TO_RUN}.",
             pytrace=False,
         )
     claimants = claimants_of(item)
@@ -130,6 +134,19 @@ async def hosted_factory(request: pytest.FixtureRequest) -> AsyncIterator[TcpSer
             await supervisor.finish()
     finally:
         await supervisor.close()
+
+
+@contextmanager
+def hosted_blocking_factory(request: pytest.FixtureRequest) -> Iterator[BlockingTcpServerFactory]:
+    """The hidden fixture behind the blocking ones."""
+    watch = request.node.stash[WATCH]
+    supervisor = watch.supervisor
+    try:
+        yield watch.factory()
+        if supervisor.deferred and supervisor.completed:
+            watch.bridge.run("", supervisor.finish)
+    finally:
+        watch.bridge.run("", supervisor.close)
 
 
 def asyncio_fixtures() -> ModuleType:

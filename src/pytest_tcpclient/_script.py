@@ -85,10 +85,6 @@ class Script(ABC):
         """Take one step into the script."""
 
     @abstractmethod
-    async def _reach(self, handle: Handle[Any]) -> None:
-        """Wait for a step of this script; raise if it cannot come true."""
-
-    @abstractmethod
     def _limit(self, timeout: float | None) -> float:
         """The limit of a step: its own timeout or the server's, times the factor."""
 

@@ -17,7 +17,8 @@ Whatever the body raises then, the test ends with the server's failure. A failur
 from __future__ import annotations
 
 import asyncio
-from types import CoroutineType, FrameType
+import sys
+from types import CodeType, CoroutineType, FrameType
 from typing import Any
 
 import anyio
@@ -26,10 +27,11 @@ from ._errors import ScriptError
 from ._failure import Failure
 from ._host import Host, current_asyncio_task, is_cancellation
 from ._options import Options
+from ._report import render
 from ._server import Referee, TcpServer
 from ._steps import Place
 from ._surroundings import current
-from ._traceback import Spot, spot_in, spots_of_task
+from ._traceback import Spot, spot_in, spot_of, spots_of_task
 from ._verdict import Rules, Verdict
 
 #: Seconds for a failing test to come to its ``join()`` by itself.
@@ -58,7 +60,12 @@ class Supervisor:
         self._verdict = Verdict(rules)
         self._body: CoroutineType[Any, Any, Any] | None = None
         self._frame: FrameType | None = None
+        self._code: CodeType | None = None
+        #: Whose the guests are otherwise.
+        self._homes: list[tuple[TcpServer, Referee]] = []
         self._stuck: list[Spot] | None = None
+        #: Whether there is a body, and whether that is over.
+        self._watches = False
         self._over = False
         self._interrupted = False
         #: How many of the servers were there before the body was run for the first time.
@@ -147,7 +154,7 @@ class Supervisor:
             return self.settle(failure)
         if isinstance(raised, Exception):
             await guest.settle()
-        if self._body is not None and not self._over:
+        if self._watches and not self._over:
             return None  # It is for the end of the test.
         verdict = self.verdict(raised)
         self.guests.remove(guest)
@@ -160,19 +167,20 @@ class Supervisor:
 
     # The body of the test
 
-    def _invite(self) -> list[tuple[TcpServer, Referee]]:
-        """Take in the servers of a wider scope. Return whose they are otherwise."""
-        homes = [(each, each.referee) for each in current().open if each.task_host.is_here()]
-        for guest, _ in homes:
+    def _invite(self) -> None:
+        """Take in the servers of a wider scope."""
+        guests = [each for each in current().open if each.task_host.is_here()]
+        self._homes = [(each, each.referee) for each in guests]
+        for guest in guests:
             self.take_in(guest)
             if guest.failure is not None and guest.plays:
                 self._verdict.add(guest.failure)
-        return homes
 
-    def _see_off(self, homes: list[tuple[TcpServer, Referee]]) -> None:
+    def _see_off(self) -> None:
         """Give them back. What has not come through the test is of no use to the next one."""
         self.guests.clear()
-        for guest, home in homes:
+        while self._homes:
+            guest, home = self._homes.pop()
             guest.referee = home
             if guest.failure is not None:
                 guest.retire(_FAILED_EARLIER)
@@ -185,19 +193,33 @@ class Supervisor:
         :raises BaseException: what the test ends with.
         """
         __tracebackhide__ = True
-        trouble = await self._prepare()
+        trouble = await self.begin(body.cr_code)
         if trouble is not None:
             body.close()
             raise trouble
-        homes = self._invite()
         try:
             await self._watch(body)
         finally:
-            self._see_off(homes)
+            self.end()
+
+    async def begin(self, code: CodeType | None) -> BaseException | None:
+        """The body is about to be run.
+
+        :param code: of its function, if it is known.
+        :return: why it cannot be run.
+        """
+        trouble = await self._prepare()
+        if trouble is None:
+            self._invite()
+            self._code, self._watches, self._over, self._stuck = code, True, False, None
+        return trouble
+
+    def end(self) -> None:
+        """The body is over."""
+        self._see_off()
 
     async def _watch(self, body: CoroutineType[Any, Any, Any]) -> None:
         __tracebackhide__ = True
-        self._over, self._stuck = False, None
         self._body, self._frame = body, body.cr_frame
         raised: BaseException | None = None
         if self.failure is not None:
@@ -207,7 +229,6 @@ class Supervisor:
             raised = await self._run(body)
         if self._interrupted:
             return  # The verdict has been given without it.
-        self._over = True
         verdict = await self.conclude(raised)
         if verdict is not None:
             try:
@@ -217,6 +238,7 @@ class Supervisor:
 
     async def conclude(self, raised: BaseException | None) -> BaseException | None:
         """What it ends with, now that the body has raised this or come to its end."""
+        self._over = True
         self.completed = raised is None and self._stuck is None
         if self.completed and not self.deferred:
             await self._check()
@@ -293,8 +315,18 @@ class Supervisor:
             await host.pause(CLEAN_UP)
             scope.cancel()
         if not self._is_over(server, failure):  # In a fixture, or a thread.
+            if self._body is None and self._watches:
+                self._tell_why(failure)
             for each in (*self.servers, *self.guests):
                 await each.refuse()
+
+    def _tell_why(self, failure: Failure) -> None:
+        """A sync test goes on, and cannot be ended. Say why it fails, if it ever comes to that.
+
+        What pytest has captured is shown by pytest-timeout, which ends the whole process.
+        """
+        text = render(failure, hint_in_line=self._rules.hint_in_line)
+        sys.stderr.write(f"\nThe test goes on, although its server has failed:\n{text}\n")
 
     def _is_over(self, server: TcpServer, failure: Failure) -> bool:
         return self._over or bool(server.joining) or not self._verdict.is_open(failure)
@@ -314,10 +346,12 @@ class Supervisor:
         """The line of the test at which it was, or which declared what did not come true."""
         if self._stuck is not None:
             return self._stuck
-        if self._frame is None:
-            return []  # The line of the block that ends.
         place = failure.step.place if failure.step else Place("", 0)
-        return [spot_in(self._frame, place.file, place.line)]
+        if self._frame is not None:
+            return [spot_in(self._frame, place.file, place.line)]
+        if self._code is not None:
+            return [spot_of(self._code, place.file, place.line)]
+        return []  # The line of the block that ends.
 
 
 _FAILED_BEFORE = (

@@ -11,20 +11,34 @@ from typing import Any
 
 from ._options import Options
 
+#: What can run a blocking server.
+BACKENDS = ("asyncio", "trio")
+
 
 class Surroundings:
     """A run of pytest, or none.
 
     :ivar options: what its ini file says.
+    :ivar backend: what runs blocking servers, where nothing else is said.
+    :ivar lasting: whether their event loops last for the whole run.
+    :ivar bridges: the ways into these; made when the first one is.
     :ivar rules: gives the ``Rules`` of a test that nothing is known of; ``None``: the plain ones.
     :ivar open: every ``TcpServer`` that is there, and that no fixture of ours has made.
     """
 
     def __init__(
-        self, options: Options | None = None, rules: Callable[[], Any] | None = None
+        self,
+        options: Options | None = None,
+        rules: Callable[[], Any] | None = None,
+        *,
+        backend: str = "asyncio",
+        lasting: bool = False,
     ) -> None:
         self.options = options or Options()
         self.rules = rules
+        self.backend = backend
+        self.lasting = lasting
+        self.bridges: Any = None
         self.open: list[Any] = []
 
 

@@ -69,6 +69,13 @@ class Transcript:
             self._size -= len(events.popleft()[3])
             self.dropped += 1
 
+    def copy(self) -> Transcript:
+        """What there is so far."""
+        copied = Transcript(self._limit, self._most)
+        copied.dropped, copied._size = self.dropped, self._size
+        copied._events = self._events.copy()
+        return copied
+
     def __iter__(self) -> Iterator[Event]:
         return map(Event._make, self._events)
 

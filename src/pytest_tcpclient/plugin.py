@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -18,25 +18,29 @@ from ._checked import checked_seconds
 from ._options import CHECKS, Options
 from ._runners import (
     SUPERVISOR,
+    WATCH,
     Runner,
     asyncio_fixtures,
     claimants_of,
     get_factory,
     get_server,
     has_dependents,
+    hosted_blocking_factory,
     hosted_factory,
     rules_for,
     runner_of,
     test_function,
 )
-from ._surroundings import Surroundings, current, enter, leave
+from ._surroundings import BACKENDS, Surroundings, current, enter, leave
 
 if TYPE_CHECKING:
+    from ._blocking import BlockingTcpServer, BlockingTcpServerFactory, Watch
     from ._factory import TcpServerFactory
     from ._server import TcpServer
     from ._supervisor import Supervisor
 
 _FIXTURES = ("tcpserver", "tcpserver_factory")
+_BLOCKING_FIXTURES = ("blocking_tcpserver", "blocking_tcpserver_factory")
 
 _MARKER = (
     "tcpserver(host, port, path, tls, timeout, framing, newline, name, strict, check_pending, "
@@ -84,6 +88,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=_NUMBER,
         default=0.5,
     )
+    parser.addini(
+        "tcpclient_blocking_backend",
+        "What runs the servers of blocking_tcpserver: asyncio or trio (default: asyncio)",
+        default="asyncio",
+    )
     for name, text in _CHECKS_HELP.items():
         default = "under pytest-asyncio" if name == "check_streams" else "true"
         parser.addini(
@@ -103,7 +112,13 @@ def pytest_configure(config: pytest.Config) -> None:
     factor = _seconds("--tcpclient-timeout-factor", config.getoption("tcpclient_timeout_factor"))
     config.stash[_SETTINGS] = (options, grace, factor)
     rules = functools.partial(rules_for, None, grace=grace, factor=factor)
-    config.stash[_SURROUNDINGS] = surroundings = Surroundings(options, rules)
+    backend = config.getini("tcpclient_blocking_backend")
+    if backend not in BACKENDS:
+        raise pytest.UsageError(
+            f"tcpclient_blocking_backend must be asyncio or trio, not {backend!r}"
+        )
+    surroundings = Surroundings(options, rules, backend=backend, lasting=True)
+    config.stash[_SURROUNDINGS] = surroundings
     enter(surroundings)
     if config.pluginmanager.has_plugin("asyncio"):
         config.pluginmanager.register(asyncio_fixtures(), "tcpclient_asyncio")
@@ -113,6 +128,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     surroundings = config.stash.get(_SURROUNDINGS, None)
     if surroundings is not None:  # Otherwise a setting was wrong.
         leave(surroundings)
+        if surroundings.bridges is not None:
+            surroundings.bridges.close()
     certificates = sys.modules.get(f"{__package__}._certificates")
     if certificates is not None:
         certificates.remove_files()
@@ -157,6 +174,39 @@ def tcpserver_factory(request: pytest.FixtureRequest) -> TcpServerFactory:
 
 
 @pytest.fixture
+def blocking_tcpserver(
+    _tcpclient_blocking_factory: BlockingTcpServerFactory,
+) -> BlockingTcpServer:
+    """A TCP server for sync tests, which follows a script like ``tcpserver``.
+
+    It has the same words, and nothing of it is awaited: ``blocking_tcpserver.join()``.
+    """
+    return _tcpclient_blocking_factory()
+
+
+@pytest.fixture
+def blocking_tcpserver_factory(
+    _tcpclient_blocking_factory: BlockingTcpServerFactory,
+) -> BlockingTcpServerFactory:
+    """Makes scripted TCP servers for sync tests: ``blocking_tcpserver_factory(timeout=2)``.
+
+    ``blocking_tcpserver_factory.stop()`` ends them and checks them; so does the end of the test.
+    """
+    return _tcpclient_blocking_factory
+
+
+@pytest.fixture
+def _tcpclient_blocking_factory(
+    request: pytest.FixtureRequest,
+) -> Iterator[BlockingTcpServerFactory]:
+    """One for both of them."""
+    watch = _watch_for(request.node)
+    watch.supervisor.deferred = has_dependents(request, _BLOCKING_FIXTURES)
+    with hosted_blocking_factory(request) as factory:
+        yield factory
+
+
+@pytest.fixture
 async def _tcpclient_factory(request: pytest.FixtureRequest) -> AsyncIterator[TcpServerFactory]:
     """For anyio's plugin and pytest-trio."""
     async with hosted_factory(request) as factory:
@@ -182,14 +232,26 @@ def _supervised(request: pytest.FixtureRequest, fixture: str) -> Runner:
 
 
 def _supervisor_for(item: pytest.Item, runner: Runner) -> Supervisor:
+    item.stash[SUPERVISOR] = supervisor = _supervisor(item, runner)
+    return supervisor
+
+
+def _watch_for(item: pytest.Item) -> Watch:
+    from ._blocking import Watch, bridges
+
+    found = bridges()
+    watch = Watch(found.enter(found.backend), _supervisor(item, None))
+    item.stash[WATCH] = watch
+    return watch
+
+
+def _supervisor(item: pytest.Item, runner: Runner | None) -> Supervisor:
     from ._supervisor import Supervisor
 
     options, grace, factor = item.config.stash[_SETTINGS]
     for marker in reversed(list(item.iter_markers("tcpserver"))):
         options = _with_marker(options, marker)
-    rules = rules_for(runner, grace=grace, factor=factor)
-    item.stash[SUPERVISOR] = supervisor = Supervisor(rules, options)
-    return supervisor
+    return Supervisor(rules_for(runner, grace=grace, factor=factor), options)
 
 
 def _supervisor_of_others(item: pytest.Item, body: object) -> Supervisor | None:
@@ -227,15 +289,23 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     __tracebackhide__ = True
     supervisor = item.stash.get(SUPERVISOR, None)
+    watch = item.stash.get(WATCH, None)
     body, holder = test_function(item)
     if supervisor is None and f"{__package__}._opening" in sys.modules:
         supervisor = _supervisor_of_others(item, body)
-    if supervisor is None:
+        if watch is None and current().bridges is not None and current().open:
+            watch = _watch_for(item)
+    if supervisor is None and watch is None:
         return (yield)
+    watched = body
+    if supervisor is not None:
+        watched = _watched(watched, supervisor)
+    if watch is not None:
+        watched = _watched_from_outside(watched, watch)
     with pytest.MonkeyPatch.context() as patch:
         # Restored afterwards: pytest-trio, for one, would leave its own there.
         patch.setattr(item, "obj", item.obj)  # type: ignore[attr-defined]
-        patch.setattr(*holder, _watched(body, supervisor))
+        patch.setattr(*holder, watched)
         try:
             return (yield)
         except BaseException as raised:
@@ -253,6 +323,20 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
         # Another run of the same item (pytest-rerunfailures) has a supervisor of its own.
         if SUPERVISOR in item.stash:
             del item.stash[SUPERVISOR]
+        if WATCH in item.stash:
+            del item.stash[WATCH]
+
+
+def pytest_enter_pdb(config: pytest.Config) -> None:
+    bridges = config.stash[_SURROUNDINGS].bridges
+    if bridges is not None:
+        bridges.stop_clocks()
+
+
+def pytest_leave_pdb(config: pytest.Config) -> None:
+    bridges = config.stash[_SURROUNDINGS].bridges
+    if bridges is not None:
+        bridges.start_clocks()
 
 
 def _watched(body: Any, supervisor: Supervisor) -> Any:
@@ -266,15 +350,36 @@ def _watched(body: Any, supervisor: Supervisor) -> Any:
     return watched
 
 
+def _watched_from_outside(body: Any, watch: Watch) -> Any:
+    """The test function, sync or async, which has servers in another thread."""
+
+    @functools.wraps(body)
+    def watched(*args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        watch.run(body, *args, **kwargs)
+
+    @functools.wraps(body)
+    async def watched_async(*args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        await watch.run_async(body, *args, **kwargs)
+
+    return watched_async if inspect.iscoroutinefunction(body) else watched
+
+
 def _raise_verdict(item: pytest.Item, raised: BaseException) -> NoReturn:
     """Raise what the phase ends with, outside of whatever the runner has wrapped it in."""
     __tracebackhide__ = True
     supervisor = item.stash.get(SUPERVISOR, None)
-    if supervisor is None:
+    watch = item.stash.get(WATCH, None)
+    if supervisor is None and watch is None:
         raise raised
-    supervisor.interrupt()
-    verdict = supervisor.verdict(raised)
+    verdict: BaseException | None = raised
+    if supervisor is not None:
+        supervisor.interrupt()
+        verdict = supervisor.verdict(raised)
     assert verdict is not None
+    if watch is not None:
+        verdict = watch.verdict(verdict)
     context = verdict.__context__
     try:
         raise verdict
