@@ -197,9 +197,10 @@ def test_a_plain_test_is_told_what_to_do(pytester, fixture):
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
         [
-            f"`{fixture}` serves async tests only, and test_it is not one: write it as "
-            "`async def`, and mark it with @pytest.mark.anyio, @pytest.mark.asyncio "
-            "(pytest-asyncio) or @pytest.mark.trio (pytest-trio)."
+            f"`{fixture}` serves async tests only, and test_it is not one: take "
+            f"`blocking_{fixture}`, or write it as `async def`, and mark it with "
+            "@pytest.mark.anyio, @pytest.mark.asyncio (pytest-asyncio) or @pytest.mark.trio "
+            "(pytest-trio)."
         ]
     )
 

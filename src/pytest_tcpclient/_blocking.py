@@ -390,7 +390,8 @@ class BlockingTcpServerFactory:
     def __call__(self, **options: Unpack[Settings]) -> BlockingTcpServer:
         """Make a server that is listening: see :meth:`TcpServerFactory.__call__`."""
         __tracebackhide__ = True
-        server = self._bridge.run("blocking_tcpserver_factory()", lambda: self._factory(**options))
+        checked = self._factory._checked(options)
+        server = self._bridge.run("blocking_tcpserver_factory()", self._factory._open, checked)
         return BlockingTcpServer(self._bridge, server)
 
     def stop(self) -> None:

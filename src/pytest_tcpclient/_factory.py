@@ -11,7 +11,7 @@ from ._supervisor import Supervisor
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ._options import Settings
+    from ._options import Options, Settings
 
 
 class TcpServerFactory:
@@ -61,7 +61,15 @@ class TcpServerFactory:
         :raises OSError: if the address is not to be had.
         """
         __tracebackhide__ = True
-        return await self._supervisor.open_server(self._supervisor.options.but(options))
+        return await self._open(self._checked(options))
+
+    def _checked(self, options: Settings) -> Options:
+        __tracebackhide__ = True
+        return self._supervisor.options.but(options)
+
+    async def _open(self, options: Options) -> TcpServer:
+        __tracebackhide__ = True
+        return await self._supervisor.open_server(options)
 
     async def stop(self) -> None:
         """End all servers made so far, and check them as at the end of a test.

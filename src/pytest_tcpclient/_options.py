@@ -80,7 +80,7 @@ class Options:
     check_left_open: bool = True
     check_streams: bool | None = None
 
-    def but(self, settings: Mapping[str, object]) -> Options:
+    def but(self, settings: Mapping[str, object] | Settings) -> Options:
         """These options with some of them set, ``strict=False`` for all the checks.
 
         :raises TypeError: for a name that is no option, or a value of the wrong type.
