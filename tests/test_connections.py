@@ -154,6 +154,21 @@ async def test_a_pool(tcpserver, size):
     await tcpserver.join()
 
 
+# One too many
+
+
+async def test_a_second_connection_when_the_first_has_been_closed(tcpserver):
+    """That the first one has been closed is seen first, however late both are seen."""
+    connection = tcpserver.expect_connect()
+    tcpserver.expect_disconnect()
+    tcpserver.wait(0.1)  # uvloop does not accept it at once.
+    with socket.create_connection(tcpserver.address) as first:
+        await connection.wait()
+        first.close()  # From here on the event loop does not run.
+        with socket.create_connection(tcpserver.address):
+            assert await failure_of(tcpserver) == "Connection 2 was not expected."
+
+
 # No connection
 
 
