@@ -260,6 +260,19 @@ async def test_segments_for_a_client_that_has_finished_sending(tcpserver):
     await tcpserver.join()
 
 
+@patient
+@pytest.mark.parametrize("word", ["send_eof", "disconnect"])
+async def test_a_client_that_closed_before_the_answer(tcpserver, word):
+    """When it was to finish sending it could be known that the answer had nobody to go to."""
+    tcpserver.expect_connect()
+    tcpserver.expect_eof()
+    tcpserver.send_bytes(b"Hello")
+    getattr(tcpserver, word)()
+    async with await connect(tcpserver):
+        pass
+    assert await failure_of(tcpserver) == "Connection was reset."
+
+
 # What the client may do to the connection
 
 

@@ -17,7 +17,7 @@ from ._host import Host, is_cancellation
 from ._run import call
 from ._steps import CHUNK, Action, Disconnect, Run, Send, SendReset
 from ._transcript import What
-from ._transport import raise_if_broken, reset_stream, unread_by_client
+from ._transport import raise_if_aborted, raise_if_broken, reset_stream, unread_by_client
 
 #: Seconds for a client to read one segment before it gets the next one; and where it cannot
 #: be seen whether it has.
@@ -163,6 +163,9 @@ class Performer:
         """Finish sending."""
         assert self._stream is not None
         self._note(What.SERVER_EOF)
+        if self._conversation.eof:
+            await anyio.lowlevel.checkpoint()  # uvloop writes when the loop goes on.
+            raise_if_aborted(self._stream)
         try:
             await self._stream.send_eof()
         except RuntimeError:  # So says uvloop that the connection is over.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import sys
@@ -52,6 +53,21 @@ def raise_if_broken(stream: SocketStream) -> None:
     transport = getattr(stream, "_transport", None)
     if transport is not None and transport.is_closing():
         raise anyio.BrokenResourceError
+
+
+def raise_if_aborted(stream: SocketStream) -> None:
+    """Say that the client was gone when it was sent something, after it had finished sending.
+
+    Its kernel has answered with an RST, and the socket is connected with nobody any more. On
+    trio that is an error of a half-close, which anyio does not tell of on asyncio.
+
+    :raises OSError: if that is so.
+    """
+    with suppress(AttributeError):  # uvloop has let go of it already.
+        descriptor = stream.extra(SocketAttribute.raw_socket).fileno()
+        # What uvloop calls a socket has only been told once with whom it is connected.
+        with socket.socket(fileno=os.dup(descriptor)) as twin:
+            twin.getpeername()
 
 
 async def close_stream(stream: SocketStream) -> None:
