@@ -17,6 +17,7 @@ from clients import connect, failure_of, needs_true_resets, receive_all, receive
 
 from pytest_tcpclient import ScriptError
 from pytest_tcpclient._transcript import What
+from pytest_tcpclient._transport import reset_stream, unread_by_client
 
 pytestmark = [pytest.mark.anyio, pytest.mark.tcpserver(timeout=0.2)]
 
@@ -479,3 +480,18 @@ async def test_to_close_what_the_client_has_aborted_is_no_failure(tcpserver):
     await anyio.to_thread.run_sync(connection.recv, 100, socket.MSG_PEEK)
     connection.close()
     await tcpserver.join()
+
+
+@patient
+async def test_a_socket_that_the_event_loop_has_closed_already(tcpserver):
+    """Each loop has its own error for that, and none of them matters."""
+    tcpserver.expect_connect()
+    async with await connect(tcpserver) as client:
+        await tcpserver.join()
+        stream = tcpserver.connections[0]._engine._stream
+        await reset_stream(stream)
+        with pytest.raises(anyio.BrokenResourceError):
+            await client.receive()
+        assert unread_by_client(stream) is None
+        await reset_stream(stream)
+    tcpserver.connections[0]._engine._stream = None

@@ -22,8 +22,8 @@ async def reset_stream(stream: SocketStream) -> None:
     SO_LINGER). On asyncio anyio before 4.16 would send a FIN before that, but for a transport
     that is closing already.
     """
-    # OSError: it is closed already. AttributeError: uvloop has let go of it already.
-    with suppress(OSError, AttributeError):
+    # OSError: it is closed already. The others: uvloop has closed it, or has let go of it.
+    with suppress(OSError, ValueError, AttributeError):
         raw_socket = stream.extra(SocketAttribute.raw_socket)
         raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
         transport = getattr(stream, "_transport", None)
@@ -83,8 +83,8 @@ def unread_by_client(stream: SocketStream) -> int | None:
     if it is on this machine (proc(5): ``rx_queue``). ``None`` where that is not so, and when
     the connection is over.
     """
-    # LookupError and AttributeError: the socket is closed, and the event loop has let go of it.
-    with suppress(OSError, LookupError, AttributeError, anyio.ClosedResourceError):
+    # Not only OSError: the socket is closed, and the event loop has let go of it.
+    with suppress(OSError, ValueError, LookupError, AttributeError, anyio.ClosedResourceError):
         server = stream.extra(SocketAttribute.local_address)
         client = stream.extra(SocketAttribute.remote_address)
         ends = [_as_in_proc(*client), _as_in_proc(*server)]
