@@ -15,6 +15,10 @@ from pytest_tcpclient import ScriptMismatch, TcpServer
 #: On asyncio, anyio before 4.16 sends a FIN before each RST, and send() learns of neither.
 _TRUE_RESETS = tuple(map(int, version("anyio").split(".")[:2])) >= (4, 16)
 
+if_resets_are_true = pytest.mark.skipif(
+    not _TRUE_RESETS, reason="anyio sends a FIN before each RST on asyncio"
+)
+
 needs_true_resets = pytest.mark.parametrize(
     "anyio_backend",
     [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from contextlib import AsyncExitStack
 
 import anyio
 import anyio.lowlevel
@@ -152,6 +154,95 @@ async def test_a_pool(tcpserver, size):
                 await anyio.lowlevel.checkpoint()
         all_ready.set()
     await tcpserver.join()
+
+
+@pytest.fixture
+def many_descriptors():
+    """As many as both ends of a thousand connections need."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = 2_500
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        pytest.skip(f"{needed} descriptors are needed, and {hard} can be had")
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def descriptors(factory):
+    """How many this process has open when it has no server."""
+    server = await factory()
+    server.expect_connect()
+    async with await connect(server):  # uvloop keeps one in reserve from the first on.
+        await server.join()
+    await factory.stop()
+    return len(os.listdir("/dev/fd"))
+
+
+async def ask_on_a_thousand(server):
+    """Connect so many times, and ask on all of them when all are there, the last one first."""
+    async with AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(await connect(server)) for _ in range(1_000)]
+        for number, stream in reversed(list(enumerate(streams))):
+            await stream.send(b"%d\n" % number)
+        return [await receive_exactly(stream, 3) for stream in streams]
+
+
+def answer_on_a_thousand(server, *, wrong=None):
+    """A script for each connection."""
+    for number in range(1_000):
+        connection = server.expect_connect()
+        connection.expect_line(b"%d" % (-1 if number == wrong else number))
+        connection.send_line(b"%02d" % (number % 100))
+        connection.expect_disconnect()
+
+
+async def all_are_closed(before):
+    """Wait until no more descriptors are open than there were."""
+    with anyio.fail_after(10):
+        while len(os.listdir("/dev/fd")) > before:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_a_thousand_connections_at_once(tcpserver_factory, many_descriptors):
+    """Each has a script of its own, and nothing is left of any of them."""
+    before = await descriptors(tcpserver_factory)
+    server = await tcpserver_factory()
+    answer_on_a_thousand(server)
+    answers = await ask_on_a_thousand(server)
+    assert answers == [b"%02d\n" % (number % 100) for number in range(1_000)]
+    await server.join()
+    assert len({connection.client_address for connection in server.connections}) == 1_000
+    await tcpserver_factory.stop()
+    await all_are_closed(before)
+
+
+async def test_a_wrong_one_of_a_thousand(tcpserver_factory, many_descriptors):
+    """The others are reset, and nothing is left of them, either."""
+    before = await descriptors(tcpserver_factory)
+    server = await tcpserver_factory()
+    answer_on_a_thousand(server, wrong=700)
+    with pytest.raises((anyio.BrokenResourceError, anyio.EndOfStream)):
+        await ask_on_a_thousand(server)
+    assert await failure_of(server) == "Expected to get line b'-1' but actually got line b'700'"
+    await tcpserver_factory.stop()
+    await all_are_closed(before)
+
+
+# One too many
+
+
+async def test_a_second_connection_when_the_first_has_been_closed(tcpserver):
+    """That the first one has been closed is seen first, however late both are seen."""
+    connection = tcpserver.expect_connect()
+    tcpserver.expect_disconnect()
+    tcpserver.wait(0.1)  # uvloop does not accept it at once.
+    with socket.create_connection(tcpserver.address) as first:
+        await connection.wait()
+        first.close()  # From here on the event loop does not run.
+        with socket.create_connection(tcpserver.address):
+            assert await failure_of(tcpserver) == "Connection 2 was not expected."
 
 
 # No connection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 import time
@@ -11,10 +12,12 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
+from anyio.abc import SocketAttribute
 from clients import connect, failure_of, needs_true_resets, receive_all, receive_exactly, reset
 
 from pytest_tcpclient import ScriptError
 from pytest_tcpclient._transcript import What
+from pytest_tcpclient._transport import reset_stream, unread_by_client
 
 pytestmark = [pytest.mark.anyio, pytest.mark.tcpserver(timeout=0.2)]
 
@@ -218,6 +221,57 @@ async def test_a_close_in_the_middle_of_a_message(tcpserver):
 
     assert await anyio.to_thread.run_sync(client) == b"\0\0\0\5Hel"
     await tcpserver.join()
+
+
+@patient
+@pytest.mark.parametrize("word", ["send_eof", "disconnect", "send_reset"])
+async def test_when_the_step_is_done_the_client_can_know(tcpserver, word):
+    """A pool looks at a connection before it uses it once more: nothing is still under way."""
+    tcpserver.expect_connect()
+    tcpserver.send_bytes(b"Hello")
+    getattr(tcpserver, word)()
+    async with await connect(tcpserver) as client:
+        descriptor = client.extra(SocketAttribute.raw_socket).fileno()
+        assert await receive_exactly(client, 5) == b"Hello"
+        await tcpserver.connections[0].join()
+        readable, _, _ = select.select([descriptor], [], [], 0)
+    assert readable == [descriptor]
+
+
+@patient
+async def test_segments_for_a_client_that_has_closed(tcpserver):
+    """The first that is late has nobody to go to, and the second learns it."""
+    tcpserver.expect_connect()
+    tcpserver.send_bytes(b"one", b"two", b"three", interval=0.1)
+    tcpserver.expect_disconnect()
+    async with await connect(tcpserver) as client:
+        assert await receive_exactly(client, 3) == b"one"
+    assert await failure_of(tcpserver) == "Connection was reset."
+
+
+@patient
+async def test_segments_for_a_client_that_has_finished_sending(tcpserver):
+    """It may still read."""
+    tcpserver.expect_connect()
+    tcpserver.send_bytes(b"one", b"two", b"three", interval=0.1)
+    tcpserver.disconnect()
+    async with await connect(tcpserver) as client:
+        await client.send_eof()
+        assert await receive_all(client) == b"onetwothree"
+    await tcpserver.join()
+
+
+@patient
+@pytest.mark.parametrize("word", ["send_eof", "disconnect"])
+async def test_a_client_that_closed_before_the_answer(tcpserver, word):
+    """When it was to finish sending it could be known that the answer had nobody to go to."""
+    tcpserver.expect_connect()
+    tcpserver.expect_eof()
+    tcpserver.send_bytes(b"Hello")
+    getattr(tcpserver, word)()
+    async with await connect(tcpserver):
+        pass
+    assert await failure_of(tcpserver) == "Connection was reset."
 
 
 # What the client may do to the connection
@@ -426,3 +480,18 @@ async def test_to_close_what_the_client_has_aborted_is_no_failure(tcpserver):
     await anyio.to_thread.run_sync(connection.recv, 100, socket.MSG_PEEK)
     connection.close()
     await tcpserver.join()
+
+
+@patient
+async def test_a_socket_that_the_event_loop_has_closed_already(tcpserver):
+    """Each loop has its own error for that, and none of them matters."""
+    tcpserver.expect_connect()
+    async with await connect(tcpserver) as client:
+        await tcpserver.join()
+        stream = tcpserver.connections[0]._engine._stream
+        await reset_stream(stream)
+        with pytest.raises(anyio.BrokenResourceError):
+            await client.receive()
+        assert unread_by_client(stream) is None
+        await reset_stream(stream)
+    tcpserver.connections[0]._engine._stream = None

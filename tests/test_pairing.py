@@ -94,6 +94,7 @@ def test_one_that_does_not_wait_any_more_keeps_nothing_from_others() -> None:
     pairing = curious(("alice", b"ALICE"), ("any", None))
     assert pairing.accept(1) == []
     assert pairing.withdraw("alice") == [(1, "any")]
+    assert not pairing.curious
     assert pairing.withdraw("nobody") == []
 
 

@@ -37,6 +37,7 @@ class Pairing(Generic[Expected, Accepted]):
     def __init__(self) -> None:
         self._awaited: deque[_Awaited[Expected]] = deque()
         self._unclaimed: OrderedDict[Accepted, _Seen] = OrderedDict()
+        self._choosy = 0  # How many of those that wait have a ``first``.
 
     @property
     def unclaimed(self) -> list[Accepted]:
@@ -51,7 +52,7 @@ class Pairing(Generic[Expected, Accepted]):
     @property
     def curious(self) -> bool:
         """Whether what a connection says first may decide whose it is."""
-        return any(each.first is not None for each in self._awaited)
+        return self._choosy > 0
 
     def expect(
         self, expected: Expected, first: NamedMatcher | None = None
@@ -61,6 +62,7 @@ class Pairing(Generic[Expected, Accepted]):
         :return: here and below, the connections that have now found somebody, and whom.
         """
         self._awaited.append(_Awaited(expected, first))
+        self._choosy += first is not None
         return self._pairs()
 
     def accept(self, accepted: Accepted) -> list[tuple[Accepted, Expected]]:
@@ -81,6 +83,7 @@ class Pairing(Generic[Expected, Accepted]):
     def withdraw(self, expected: Expected) -> list[tuple[Accepted, Expected]]:
         """Do not wait for this one any more."""
         self._awaited = deque(each for each in self._awaited if each.expected is not expected)
+        self._choosy = sum(each.first is not None for each in self._awaited)
         return self._pairs()
 
     def clear(self) -> None:
@@ -90,7 +93,10 @@ class Pairing(Generic[Expected, Accepted]):
     def _pairs(self) -> list[tuple[Accepted, Expected]]:
         """Offer the connections to those that wait, until there is nothing more to be had."""
         made: list[tuple[Accepted, Expected]] = []
-        found = True
+        while self._unclaimed and self._awaited and self._awaited[0].first is None:
+            # It takes the oldest. There is no need to look at all the others.
+            made.append((self._unclaimed.popitem(last=False)[0], self._awaited.popleft().expected))
+        found = bool(self._unclaimed)
         while found and self._awaited:
             found = False
             for accepted in list(self._unclaimed):
@@ -115,5 +121,6 @@ class Pairing(Generic[Expected, Accepted]):
                     continue
             del self._awaited[index]
             del self._unclaimed[accepted]
+            self._choosy -= first is not None
             return expected
         return None

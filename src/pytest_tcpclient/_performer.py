@@ -17,7 +17,7 @@ from ._host import Host, is_cancellation
 from ._run import call
 from ._steps import CHUNK, Action, Disconnect, Run, Send, SendReset
 from ._transcript import What
-from ._transport import reset_stream, unread_by_client
+from ._transport import raise_if_aborted, raise_if_broken, reset_stream, unread_by_client
 
 #: Seconds for a client to read one segment before it gets the next one; and where it cannot
 #: be seen whether it has.
@@ -106,6 +106,9 @@ class Performer:
             finally:
                 self.resting = False
             await self._send(stream, segment)
+        if self._conversation.eof:  # Nothing is received any more: only a write can have failed.
+            await anyio.lowlevel.checkpoint()  # uvloop writes when the loop goes on.
+            raise_if_broken(stream)
 
     async def _let_client_read(self, stream: SocketStream) -> None:
         """Wait until the client has read what was sent, or does not care to."""
@@ -160,7 +163,12 @@ class Performer:
         """Finish sending."""
         assert self._stream is not None
         self._note(What.SERVER_EOF)
+        if self._conversation.eof:
+            await anyio.lowlevel.checkpoint()  # uvloop writes when the loop goes on.
+            raise_if_aborted(self._stream)
         try:
             await self._stream.send_eof()
         except RuntimeError:  # So says uvloop that the connection is over.
             raise BrokenResourceError from None
+        # uvloop sends it when the loop goes on: it has to be there when the step is done.
+        await anyio.lowlevel.checkpoint()

@@ -540,8 +540,17 @@ class TcpServer(Address, ServerScript[Connection]):
 
     def keep(self, arrival: Arrival[Connection]) -> None:
         """Nobody has claimed a connection so far."""
-        self._busy_then[arrival.number] = self._busy()
+        self._task_host.start_soon(self._note_busy, arrival)
         self._wake()
+
+    async def _note_busy(self, arrival: Arrival[Connection]) -> None:
+        """Note what the server was at when a connection came.
+
+        That is seen earlier than what has arrived before it on other connections.
+        """
+        await self._task_host.settle(lambda: 0)
+        if arrival.owner is None:
+            self._busy_then[arrival.number] = self._busy()
 
     def cannot_choose(self, error: BaseException) -> None:
         """A matcher of the test's own has raised this, asked about what came first."""

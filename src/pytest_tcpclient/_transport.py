@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import sys
@@ -21,8 +22,8 @@ async def reset_stream(stream: SocketStream) -> None:
     SO_LINGER). On asyncio anyio before 4.16 would send a FIN before that, but for a transport
     that is closing already.
     """
-    # OSError: it is closed already. AttributeError: uvloop has let go of it already.
-    with suppress(OSError, AttributeError):
+    # OSError: it is closed already. The others: uvloop has closed it, or has let go of it.
+    with suppress(OSError, ValueError, AttributeError):
         raw_socket = stream.extra(SocketAttribute.raw_socket)
         raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
         transport = getattr(stream, "_transport", None)
@@ -54,6 +55,21 @@ def raise_if_broken(stream: SocketStream) -> None:
         raise anyio.BrokenResourceError
 
 
+def raise_if_aborted(stream: SocketStream) -> None:
+    """Say that the client was gone when it was sent something, after it had finished sending.
+
+    Its kernel has answered with an RST, and the socket is connected with nobody any more. On
+    trio that is an error of a half-close, which anyio does not tell of on asyncio.
+
+    :raises OSError: if that is so.
+    """
+    with suppress(AttributeError):  # uvloop has let go of it already.
+        descriptor = stream.extra(SocketAttribute.raw_socket).fileno()
+        # What uvloop calls a socket has only been told once with whom it is connected.
+        with socket.socket(fileno=os.dup(descriptor)) as twin:
+            twin.getpeername()
+
+
 async def close_stream(stream: SocketStream) -> None:
     """Close the socket, whatever state the connection is in, and even when cancelled."""
     with anyio.CancelScope(shield=True):
@@ -67,8 +83,8 @@ def unread_by_client(stream: SocketStream) -> int | None:
     if it is on this machine (proc(5): ``rx_queue``). ``None`` where that is not so, and when
     the connection is over.
     """
-    # LookupError and AttributeError: the socket is closed, and the event loop has let go of it.
-    with suppress(OSError, LookupError, AttributeError, anyio.ClosedResourceError):
+    # Not only OSError: the socket is closed, and the event loop has let go of it.
+    with suppress(OSError, ValueError, LookupError, AttributeError, anyio.ClosedResourceError):
         if stream.extra(SocketAttribute.family) not in (socket.AF_INET, socket.AF_INET6):
             return _unread_on_unix_socket(stream.extra(SocketAttribute.raw_socket))
         server = stream.extra(SocketAttribute.local_address)

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+import connections
 import suites
 import wire
 from table import Row, render
@@ -15,6 +16,7 @@ BACKENDS = ("asyncio", "trio")
 GROUPS = {
     "wire": wire.wire,
     "growth": wire.growth,
+    "connections": connections.connections,
     "memory": wire.memory,
     "suite": suites.suite,
     "loading": suites.loading,
