@@ -123,6 +123,18 @@ async def test_what_first_can_be(tcpserver, first):
         tcpserver.expect_connect(first=first)
 
 
+async def test_a_connection_that_says_what_is_expected_on_another(tcpserver):
+    """The hint knows what the other connections wait for."""
+    tcpserver.expect_connect().expect_bytes(b"ALICE")
+    tcpserver.expect_connect().expect_bytes(b"BOB\n")
+    async with await connect(tcpserver) as client:
+        await client.send(b"BOB\n")
+        with pytest.raises(ScriptMismatch) as caught:
+            await tcpserver.join()
+    _, hint, *_ = str(caught.value).split("\n")
+    assert hint.startswith("That is expected on connection 2, by `expect_bytes(b'BOB\\n')` (")
+
+
 # A pool
 
 

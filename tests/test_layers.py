@@ -36,6 +36,7 @@ LOWER = {
     "_pairing",
     "_report",
     "_report.data",
+    "_report.hints",
     "_report.message",
     "_report.objects",
     "_report.script",

@@ -191,6 +191,7 @@ WORDS = {
         None,
         r"""
         Expected to get line b'HELLO' but actually got line b'HELLO\r'
+        The client ends a line with b'\r\n', where the script wants b'\n'.
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_line(b'HELLO')  HERE

@@ -209,6 +209,11 @@ class Conversation:
         return None
 
     @property
+    def ahead(self) -> list[Step]:
+        """The next of the steps that are still to be done, the current one included."""
+        return [handle._step for handle in islice(self._pending, STEPS_SHOWN)]
+
+    @property
     def last(self) -> Handle[Any] | None:
         """The last step of those that are still to be done."""
         return self._pending[-1] if self._pending else None

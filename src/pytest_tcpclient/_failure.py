@@ -264,6 +264,7 @@ class Failure:
     :ivar connection: the number of the connection, from 1, in the order in which the
         client opened them; ``None`` if it is about none.
     :ivar server: the name or the address of the server.
+    :ivar elsewhere: what its other connections still wait for, with their numbers.
     """
 
     problem: Problem
@@ -271,6 +272,7 @@ class Failure:
     script: ScriptView = ScriptView()
     connection: int | None = None
     server: str = ""
+    elsewhere: tuple[tuple[int, Step], ...] = ()
 
     @property
     def only_the_end(self) -> bool:

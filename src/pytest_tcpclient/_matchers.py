@@ -212,6 +212,9 @@ class Exactly(_Whole):
         # What was taken matched: it need not have been kept.
         return self.expected[:taken] + bytes(buffer)
 
+    def wire(self) -> bytes | None:
+        return self.expected
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Frame(_Whole):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 import traceback
 from abc import abstractmethod
+from dataclasses import replace
 from functools import partial
 from types import CoroutineType
 from typing import Any, NamedTuple, Protocol, overload
@@ -58,6 +59,10 @@ from ._transcript import Transcript
 
 #: How messages are delimited if nothing else is said, as in 0.7.
 _DEFAULT_FRAMING = LengthPrefixed()
+
+
+#: Of so many other connections a failure knows what they wait for.
+OTHERS_SHOWN = 20
 
 
 class Referee(Protocol):
@@ -637,9 +642,18 @@ class TcpServer(Script):
 
     def _fail(self, failure: Failure) -> None:
         if self.failure is None:
-            self.failure = failure
-            self._referee.report(self, failure)
+            self.failure = replace(failure, elsewhere=self._elsewhere(failure))
+            self._referee.report(self, self.failure)
         self._wake()
+
+    def _elsewhere(self, failure: Failure) -> tuple[tuple[int, Step], ...]:
+        """What other connections wait for than the one that has failed."""
+        others = [each for each in self.connections if each.number != failure.connection]
+        return tuple(
+            (each.number, step)
+            for each in others[:OTHERS_SHOWN]
+            for step in each._engine.conversation.ahead
+        )
 
     # The end
 

@@ -29,6 +29,7 @@ from .._framings import Delimited
 from .._matchers import Frame, Line, Mismatch, NamedMatcher
 from .._steps import Expect
 from .data import comparison, quoted
+from .hints import hint
 from .message import headline, wanted
 from .objects import difference
 from .script import call, listing, place
@@ -49,12 +50,12 @@ def render(failure: Failure, *, hint_in_line: bool = False, then: Sequence[str] 
     :param hint_in_line: put the hint of 0.7 in the first line, where there is one.
     :param then: what the client raised afterwards, a line each.
     """
-    sentence, hint_for_streams, hint = headline(failure)
+    sentence, hint_for_streams, remedy = headline(failure)
     first = [sentence]
     if hint_in_line and hint_for_streams:
         first = [f"{sentence} {hint_for_streams}"]
-    elif hint:
-        first.append(hint)
+    elif known := remedy or hint(failure):
+        first.append(known)
     first += _circumstances(failure)
     sections = [
         first,
