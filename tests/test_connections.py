@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
-from clients import connect, failure_of, receive_all, receive_exactly
+from clients import connect, failure_of, receive_all, receive_exactly, without_times
 
 from pytest_tcpclient import ScriptError, ScriptMismatch, line
 
@@ -195,7 +195,7 @@ async def test_somebody_connects_too_soon(tcpserver):
     text = str(caught.value).splitlines()
     assert text[0] == "Expected no connection, but the client opened connection 2."
     assert text[2] == f"Script of {tcpserver.name}:"
-    assert text[3].startswith("> failed       expect_no_connection(5)  ")
+    assert without_times(text[3]).startswith("> failed       expect_no_connection(5)  ")
 
 
 # Refusing
@@ -264,6 +264,33 @@ async def test_to_resume_what_was_not_stopped_changes_nothing(tcpserver):
     tcpserver.expect_connect()
     async with await connect(tcpserver):
         await tcpserver.join()
+
+
+async def test_the_steps_of_the_server_itself_are_shown(tcpserver):
+    """With those of the connection that failed, in the order of the test."""
+    tcpserver.expect_connect()
+    tcpserver.expect_disconnect()
+    tcpserver.stop_listening()
+    listening = tcpserver.resume_listening()
+    tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"Hello")
+    tcpserver.wait(5)
+    tcpserver.expect_disconnect()
+    await (await connect(tcpserver)).aclose()
+    await listening.wait()
+    async with await connect(tcpserver) as client:
+        await client.send(b"Help!")
+        with pytest.raises(ScriptMismatch) as caught:
+            await tcpserver.join()
+    listed = without_times(str(caught.value)).split("\n\n")[1].splitlines()
+    assert [line.rpartition("  ")[0].rstrip() for line in listed[1:]] == [
+        "  done         stop_listening()",
+        "  done         resume_listening()",
+        "  done         expect_connect()",
+        "> failed       expect_bytes(b'Hello')",
+        "  not reached  wait(5)",
+        "  not reached  expect_disconnect()",
+    ]
 
 
 async def test_a_pause_before_anything_else(tcpserver):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from textwrap import dedent
 from typing import NamedTuple
 
@@ -48,10 +49,12 @@ from pytest_tcpclient._failure import (
     SendStalled,
     Standing,
     TimedOut,
+    Times,
     TlsFailed,
     Unread,
     Unwanted,
     WasReset,
+    among,
 )
 from pytest_tcpclient._framings import Delimited, Incomplete, LengthPrefixed
 from pytest_tcpclient._matchers import Frame, Mismatch, Oversized
@@ -1197,6 +1200,69 @@ def test_what_ends_a_message_is_shown() -> None:
         r"Expected: frame b'Hello', ended by b'\x00'",
         "Received: b'Hello'",
     ]
+
+
+def test_when_it_happened() -> None:
+    """Each step that was done, and the one that failed, has its time."""
+    view = ScriptView((connect(1), Skipped(read(b"a", 2))), (hang_up(4),))
+    times = Times((0.0, 0.256), 1_201.9, 1_201.644)
+    assert lines_of(render(replace(failed(TimedOut(b""), read(b"b", 3), view), times=times))) == [
+        "Timed out waiting for b'b'",
+        "",
+        "Script of connection 1 to 127.0.0.1:5000:",
+        "  done             0.00 s  expect_connect()     test_client.py:1",
+        "  skipped          0.26 s  expect_bytes(b'a')   test_client.py:2",
+        "> failed       1,201.90 s  expect_bytes(b'b')   test_client.py:3",
+        "  not reached              expect_disconnect()  test_client.py:4",
+        "",
+        "Expected: b'b'",
+        "Received: nothing",
+        "Waited:   1,201.64 s; the limit is 1 s, not counting while the event loop is blocked.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("problem", "waited"),
+    [
+        (TimedOut(b""), "Waited:   1.02 s; the limit is 1 s."),
+        (NotClosed(collected=False), "Waited:   1.02 s; the limit is 1 s."),
+        (NotWaited(), "Waited:   1.02 s; the limit is 1 s."),
+        (SendStalled(1, 2), "Waited:   1.02 s for progress; the limit is 1 s."),
+        (WasReset(), ""),
+    ],
+)
+def test_how_long_it_has_waited(problem: Problem, waited: str) -> None:
+    """It is said where the waiting was too long."""
+    failure = replace(failed(problem, hang_up()), times=Times((), 1.5, 1.02))
+    assert [line for line in lines_of(render(failure)) if "Waited" in line] == [waited] * bool(
+        waited
+    )
+
+
+def test_times_that_are_not_known() -> None:
+    """Nobody ever connected: there is nothing to count from."""
+    times = Times((None, 2.0), 3.0, 1.0)
+    assert times.since(1.5) == Times((None, 0.5), 1.5, 1.0)
+    assert times.since(None) == Times((None, None), None, 1.0)
+
+
+def test_the_steps_of_two_scripts() -> None:
+    """Those that were done by their time, the others by their line; or as they are."""
+    one = ScriptView((connect(1), read(b"a", 2)), (hang_up(9),), 1, 2)
+    other = ScriptView((Skipped(read(b"b", 1)), read(b"c", 8)), (read(b"d", 5),), 3, 4)
+    times, other_times = Times((1.0, 4.0), 5.0, 1.0), Times((4.0, 4.0), 9.0, 2.0)
+    assert among(one, times, other, other_times) == (
+        ScriptView(
+            (connect(1), Skipped(read(b"b", 1)), read(b"a", 2), read(b"c", 8)),
+            (read(b"d", 5), hang_up(9)),
+            4,
+            6,
+        ),
+        Times((1.0, 4.0, 4.0, 4.0), 5.0, 1.0),
+    )
+    step = replace(read(b"d", 5), place=Place("conftest.py", 5))
+    other = replace(other, ahead=(step,))
+    assert among(one, times, other, other_times)[0].ahead == (hang_up(9), step)
 
 
 @pytest.mark.parametrize(

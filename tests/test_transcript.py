@@ -57,6 +57,15 @@ def test_an_empty_transcript() -> None:
     assert repr(transcript) == "<Transcript of 0 events>"
 
 
+def test_when_it_began() -> None:
+    """The time of the first event is known when that is not here any more."""
+    transcript = Transcript(most=2)
+    assert transcript.start is None
+    for number in range(5):
+        add(transcript, received(10.0 + number, b"x"))
+        assert transcript.start == 10.0
+
+
 def test_it_tells_how_many_events_it_has() -> None:
     """The repr does not print what may be a megabyte."""
     transcript = Transcript()

@@ -49,6 +49,7 @@ from ._failure import (
     SendStalled,
     Standing,
     TimedOut,
+    Times,
     TlsFailed,
     Unread,
     Unwanted,
@@ -158,11 +159,14 @@ class Conversation:
         about none.
     :param patience: seconds for which bytes that no step expects are kept before they
         are a failure; ``None`` if they never are.
+    :ivar time: what the driver's clock showed when something happened last, for the report;
+        ``None`` if nobody says.
     """
 
     def __init__(self, number: int, server: str = "", patience: float | None = None) -> None:
         self.number = number
         self.stage = 0
+        self.time: float | None = None
         self.failure: Failure | None = None
         self.connected = False
         self.eof = False
@@ -179,10 +183,14 @@ class Conversation:
         self._server = server
         self._patience = patience
         self._stages = 0
+        #: When the present stage began; ``None`` until the driver has looked at its clock.
+        self._began: float | None = None
         self._interrupted: int | None = None
+        self._interrupted_began: float | None = None
         self._rules: list[Rule] = []
         self._pending: deque[Handle[Any]] = deque()
         self._done: deque[Step | Skipped] = deque(maxlen=STEPS_SHOWN)
+        self._done_at: deque[float | None] = deque(maxlen=STEPS_SHOWN)
         self._done_count = 0
         self._buffer: bytes | bytearray = b""
         self._taken = 0
@@ -296,8 +304,10 @@ class Conversation:
                 # Nothing but the reply of a rule goes before it: then its time begins.
                 self._stages += 1
                 self._interrupted = self._stages
+                self._interrupted_began = None
             return False
         self._begin_stage()
+        self._began = None
         return True
 
     def add_rule(self, rule: Rule) -> None:
@@ -307,8 +317,15 @@ class Conversation:
     def release(self) -> None:
         """The step of another connection that held this one up is over."""
         self._begin_stage()
+        self._began = None
 
     # What happened
+
+    def see(self, time: float) -> None:
+        """The driver has looked at its clock."""
+        self.time = time
+        if self._began is None:
+            self._began = time
 
     def connect(self) -> None:
         """The client has connected."""
@@ -711,7 +728,7 @@ class Conversation:
     def _interject(self, reply: Send) -> None:
         """Send a reply before anything else. The time of the current step runs on."""
         self._pending.appendleft(Handle(reply, None))
-        self._interrupted = self.stage
+        self._interrupted, self._interrupted_began = self.stage, self._began
         self._begin_stage()
 
     def _decide(self, handle: Handle[Any], step: Undecided) -> None:
@@ -809,13 +826,16 @@ class Conversation:
     def _advance(self, received: object) -> None:
         handle = self._pending.popleft()
         self._done.append(handle._step)
+        self._done_at.append(self.time)
         self._done_count += 1
         self._accepted = 0
         if self._interrupted is None:
             self._stages += 1
             self.stage = self._stages
+            self._began = self.time
         else:
             self.stage, self._interrupted = self._interrupted, None
+            self._began = self._interrupted_began or self.time
         handle._complete(received)
 
     def _skip(self) -> None:
@@ -829,6 +849,7 @@ class Conversation:
         for handle in skipped:
             self._pending.popleft()
             self._done.append(Skipped(handle._step))
+            self._done_at.append(self.time)
             self._done_count += 1
         self._begin_stage()
         for handle in skipped:
@@ -837,25 +858,33 @@ class Conversation:
     def _begin_stage(self) -> None:
         self._stages += 1
         self.stage = self._stages
+        self._began = self.time
 
     def _fail(self, problem: Problem) -> None:
         """The first failure ends the script: what was to come is dropped."""
         if self.failure is not None:
             return
+        times = self.times()
         self._begin_stage()
-        step = self.current
-        ahead = islice(self._pending, 1 if step else 0, None)
-        steps = [handle._step for handle in ahead if not isinstance(handle._step, ExpectEnd)]
         self.failure = Failure(
-            problem,
-            step,
-            ScriptView(
-                done=tuple(self._done),
-                ahead=tuple(steps[:STEPS_SHOWN]),
-                done_before=self._done_count - len(self._done),
-                ahead_after=max(0, len(steps) - STEPS_SHOWN),
-            ),
-            self.number or None,
-            self._server,
+            problem, self.current, self.view(), self.number or None, self._server, times
         )
         self._pending.clear()
+
+    def view(self) -> ScriptView:
+        """The steps around the current one."""
+        ahead = islice(self._pending, 1 if self.current else 0, None)
+        steps = [handle._step for handle in ahead if not isinstance(handle._step, ExpectEnd)]
+        return ScriptView(
+            done=tuple(self._done),
+            ahead=tuple(steps[:STEPS_SHOWN]),
+            done_before=self._done_count - len(self._done),
+            ahead_after=max(0, len(steps) - STEPS_SHOWN),
+        )
+
+    def times(self) -> Times | None:
+        """When the last steps were done, and how long the one that fails has waited."""
+        if self.time is None:
+            return None
+        waited = 0.0 if self._began is None else self.time - self._began
+        return Times(tuple(self._done_at), self.time, waited)

@@ -118,7 +118,7 @@ class Engine:
             return  # It will be seen when the action is done.
         if self._client is not None:
             self._late = self._client.gone
-        self._latest = self._host.now()
+        self._see_time(self._time())
         action = self._next()
         if isinstance(action, Signal):
             self._wait(action)
@@ -248,6 +248,7 @@ class Engine:
                 self.received += len(data)
                 now = clock()
                 self._latest = now - host.lost
+                conversation.time = now
                 note(now, number, RECEIVED, data)
                 conversation.receive_data(data)
                 if self._acting:
@@ -370,11 +371,16 @@ class Engine:
         if self.conversation.stage == stage and not self.conversation.lenient:
             await self._before_time_out()
         if self.conversation.stage == stage:
+            self._see_time(self._time())
             self.conversation.time_out()
             self._next()
             self.go_on()
 
+    def _see_time(self, time: float) -> None:
+        self._latest = time - self._host.lost
+        self.conversation.see(time)
+
     def _note(self, what: What, data: bytes = b"") -> None:
         time = self._time()
-        self._latest = time - self._host.lost
+        self._see_time(time)
         self._add(time, self._number, what, data)

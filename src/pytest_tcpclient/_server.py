@@ -31,6 +31,7 @@ from ._failure import (
     Problem,
     ScriptView,
     Standing,
+    among,
 )
 from ._framings import Checked, LengthPrefixed
 from ._handle import Handle
@@ -642,9 +643,18 @@ class TcpServer(Script):
 
     def _fail(self, failure: Failure) -> None:
         if self.failure is None:
-            self.failure = replace(failure, elsewhere=self._elsewhere(failure))
+            self.failure = self._in_context(failure)
             self._referee.report(self, self.failure)
         self._wake()
+
+    def _in_context(self, failure: Failure) -> Failure:
+        """A failure of one connection, with what else a reader has to know."""
+        view, times = failure.script, failure.times
+        interlude = self._interlude and self._interlude.conversation
+        if times and interlude and failure.connection and (others := interlude.times()):
+            view, times = among(view, times, interlude.view(), others)
+        times = times and times.since(self.transcript.start)
+        return replace(failure, script=view, times=times, elsewhere=self._elsewhere(failure))
 
     def _elsewhere(self, failure: Failure) -> tuple[tuple[int, Step], ...]:
         """What other connections wait for than the one that has failed."""

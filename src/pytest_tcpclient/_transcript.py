@@ -50,6 +50,7 @@ class Transcript:
 
     def __init__(self, limit: int = 1024 * 1024, most: int = 10_000) -> None:
         self.dropped = 0
+        self._start: float | None = None
         self._limit = limit
         self._most = most
         self._size = 0
@@ -66,8 +67,16 @@ class Transcript:
         events.append((time, connection, what, data, size))
         self._size += len(data)
         while len(events) > self._most or (self._size > self._limit and len(events) > 1):
-            self._size -= len(events.popleft()[3])
+            oldest = events.popleft()
+            if not self.dropped:
+                self._start = oldest[0]
+            self._size -= len(oldest[3])
             self.dropped += 1
+
+    @property
+    def start(self) -> float | None:
+        """When the first event was, whether it is here or not; ``None`` if there was none."""
+        return self._start if self.dropped or not self._events else self._events[0][0]
 
     def __iter__(self) -> Iterator[Event]:
         return map(Event._make, self._events)

@@ -20,6 +20,7 @@ from .._failure import (
     NotClosed,
     NotSilent,
     NotWaited,
+    SendStalled,
     Standing,
     TimedOut,
     Unread,
@@ -27,12 +28,18 @@ from .._failure import (
 )
 from .._framings import Delimited
 from .._matchers import Frame, Line, Mismatch, NamedMatcher
-from .._steps import Expect
+from .._steps import Expect, Limited
 from .data import comparison, quoted
 from .hints import hint
 from .message import headline, wanted
 from .objects import difference
-from .script import call, listing, place
+from .script import call, listing, place, seconds
+
+#: What has a limit that has passed.
+_TOO_LATE = (TimedOut, SendStalled, LeftOpen, NotClosed, NotWaited)
+
+#: Seconds: what has waited so much longer than its limit was held up by something.
+BLOCKED = 0.25
 
 _CHECKS = {
     LeftBytes: "check_unexpected",
@@ -60,7 +67,7 @@ def render(failure: Failure, *, hint_in_line: bool = False, then: Sequence[str] 
     sections = [
         first,
         listing(failure),
-        _bytes(failure),
+        [*_bytes(failure), *_waited(failure)],
         _switch(failure),
         [f"Then the client raised {error}" for error in then],
     ]
@@ -123,6 +130,19 @@ def _bytes(failure: Failure) -> list[str]:
         case NotADisconnect(received) | NotSilent(received) | Differs(received=received):
             return [f"Received: {quoted(received)}"]
     return []
+
+
+def _waited(failure: Failure) -> list[str]:
+    """How long the step has waited, if that was too long."""
+    if failure.times is None or not isinstance(failure.problem, _TOO_LATE):
+        return []
+    assert isinstance(failure.step, Limited)
+    waited, limit = failure.times.waited, failure.step.limit
+    progress = " for progress" if isinstance(failure.problem, SendStalled) else ""
+    line = f"Waited:   {seconds(waited)}{progress}; the limit is {limit:,g} s"
+    if waited - limit < BLOCKED:
+        return [f"{line}."]
+    return [f"{line}, not counting while the event loop is blocked."]
 
 
 def _terminator(matcher: NamedMatcher) -> str:
