@@ -123,6 +123,27 @@ async def test_what_first_can_be(tcpserver, first):
         tcpserver.expect_connect(first=first)
 
 
+@pytest.mark.parametrize("check", [True, False])
+async def test_what_a_connection_has_said_that_nobody_claimed(tcpserver_factory, check):
+    """The failure shows it, with what it should have been."""
+    server = await tcpserver_factory(timeout=0.1, check_extra_connections=check)
+    server.expect_connect(first=line(b"ALICE"))
+    async with await connect(server) as client:
+        await client.send(b"BOB\n")
+        with pytest.raises(ScriptMismatch) as caught:
+            await server.join()
+    text = str(caught.value)
+    first = (
+        "Connection 1 was not expected." if check else "Timed out waiting for client to connect."
+    )
+    assert text.startswith(first)
+    assert (
+        "Expected: a connection that begins with line(b'ALICE')\n"
+        "Received: b'BOB\\n' on connection 1"
+    ) in text
+    assert "on purpose" not in text
+
+
 async def test_a_connection_that_says_what_is_expected_on_another(tcpserver):
     """The hint knows what the other connections wait for."""
     tcpserver.expect_connect().expect_bytes(b"ALICE")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from textwrap import dedent
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pytest
 from helpers import (
@@ -23,6 +23,7 @@ from helpers import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_tcpclient import line
 from pytest_tcpclient._failure import (
     Broken,
     CutOff,
@@ -790,18 +791,57 @@ def test_every_problem_has_its_text() -> None:
 
 
 @pytest.mark.parametrize("hint_in_line", [True, False])
-def test_what_the_client_raised_then(hint_in_line: bool) -> None:
-    """Errors that followed from the failure are one line each, at the end."""
+def test_what_the_client_did_then(hint_in_line: bool) -> None:
+    """What followed from the failure is one line each, at the end."""
     failure = failed(LeftBytes(b"x"))
-    then = ["ConnectionResetError: [Errno 104] Connection reset by peer", "ValueError: no"]
+    then = ["raised ConnectionResetError: [Errno 104] Connection reset by peer", "waited."]
     assert render(failure, hint_in_line=hint_in_line, then=then) == (
         "Client sent b'x' after the script was done.\n"
         "\n"
         "If this is on purpose: @pytest.mark.tcpserver(check_unexpected=False).\n"
         "\n"
         "Then the client raised ConnectionResetError: [Errno 104] Connection reset by peer\n"
-        "Then the client raised ValueError: no"
+        "Then the client waited."
     )
+
+
+@pytest.mark.parametrize("end", ["closed", "reset"])
+def test_how_the_client_ended_the_connection_then(end: Literal["closed", "reset"]) -> None:
+    """It is said where the end is not what was wrong."""
+    said = f"Then the client {end} the connection."
+    for problem, step, lines in (
+        (differs(b"a", b"b"), read(b"a"), [said]),
+        (NotADisconnect(b"b"), hang_up(), [said]),
+        (LeftBytes(b"b"), None, [said]),
+        (Ended(b"", None, reset=False), read(b"a"), []),
+        (WasReset(), hang_up(), []),
+    ):
+        failure = replace(failed(problem, step), end=end)
+        assert [line for line in lines_of(render(failure)) if "Then" in line] == lines
+
+
+def test_what_was_said_by_connections_that_nobody_claimed() -> None:
+    """It is not what this one wants; so to switch the check off would be no remedy."""
+    step = replace(connect(), options={"first": line(b"ALICE")})
+    failure = replace(
+        failed(ExtraConnection(2, step, scripted=True), step), unclaimed=((2, b"BOB"), (3, b""))
+    )
+    assert lines_of(render(failure)) == [
+        "Connection 2 was not expected.",
+        "",
+        "Script of connection 1 to 127.0.0.1:5000:",
+        "> failed       expect_connect(first=line(b'ALICE'))  test_client.py:1",
+        "",
+        "Expected: a connection that begins with line(b'ALICE')",
+        "Received: b'BOB' on connection 2",
+        "Received: nothing on connection 3",
+    ]
+    assert lines_of(render(replace(failed(TimedOut(b""), step)))) == [
+        "Timed out waiting for client to connect.",
+        "",
+        "Script of connection 1 to 127.0.0.1:5000:",
+        "> failed       expect_connect(first=line(b'ALICE'))  test_client.py:1",
+    ]
 
 
 # Notes on errors of others
@@ -965,6 +1005,44 @@ def test_a_difference_in_long_data() -> None:
             id="nothing expected",
         ),
         pytest.param(
+            b"\0\0\0\5Hello", b"\0\0\0\7Goodbye",
+            [
+                "Expected: 00 00 00 05 48 65 6c 6c 6f        |....Hello|",
+                "Received: 00 00 00 07 47 6f 6f 64 62 79 65  |....Goodbye|",
+                "                   ^^ first difference, at byte 3",
+            ],
+            id="binary",
+        ),
+        pytest.param(
+            bytes(range(100, 200)), bytes(range(100, 150)),
+            [
+                "Expected: from byte 42: 8e 8f 90 91 92 93 94 95 96 97 98 99 9a 9b 9c 9d  "
+                "|................| (100 bytes)",
+                "Received: from byte 42: 8e 8f 90 91 92 93 94 95                          "
+                "|........| (50 bytes)",
+                "                                                ^^ first difference, at byte 50",
+            ],
+            id="long binary",
+        ),
+        pytest.param(
+            bytes(20), bytes(19) + b"a",
+            [
+                "Expected: from byte 11: 00 00 00 00 00 00 00 00 00  |.........| (20 bytes)",
+                "Received: from byte 11: 00 00 00 00 00 00 00 00 61  |........a| (20 bytes)",
+                "                                                ^^ first difference, at byte 19",
+            ],
+            id="the end of long binary",
+        ),
+        pytest.param(
+            "Привет".encode(), "Привёт".encode(),
+            [
+                f"Expected: {'Привет'.encode()!r}",
+                f"Received: {'Привёт'.encode()!r}",
+                "                                            ^ first difference, at byte 8",
+            ],
+            id="text of other letters",
+        ),
+        pytest.param(
             b"a\0\r\nb", b"a\0\r\nc",
             [
                 r"Expected: b'a\x00\r\nb'",
@@ -1080,6 +1158,7 @@ def test_the_mark_stands_below_the_difference(common: bytes, one: bytes, other: 
     if expected == received:
         return
     above, below, mark = comparison(expected, received)
+    assert mark.endswith(f"first difference, at byte {first_difference(expected, received):,}")
     at = mark.index("^")
     assert above[10:at] == below[10:at]
     assert above[at:] != below[at:]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from textwrap import dedent
 from typing import Any, NamedTuple
 
@@ -23,8 +24,10 @@ from pytest_tcpclient import (
     in_any_order,
     line,
 )
+from pytest_tcpclient._failure import TimedOut
 from pytest_tcpclient._matchers import Outcome
 from pytest_tcpclient._report import origin, render
+from pytest_tcpclient._steps import Place
 from pytest_tcpclient.framing import (
     Delimited,
     FixedSize,
@@ -433,6 +436,7 @@ WORDS = {
 
         Expected: b'A', line b'B', 3 bytes in any order
         Received: b'B\n'
+        Missing:  b'A', 3 bytes
         """,
     ),
     "something else than all of several": Word(
@@ -449,6 +453,7 @@ WORDS = {
         Received: b'X'
                     ^ first difference, at byte 0
         In all: b'B\nX'
+        Missing:  b'A', b'CD'
         """,
     ),
     "closed before all of several": Word(
@@ -463,6 +468,7 @@ WORDS = {
 
         Expected: b'A', line b'B', b'CD' in any order
         Received: b'B\n'
+        Missing:  b'A', b'CD'
         """,
     ),
     "several of several": Word(
@@ -877,6 +883,26 @@ def test_the_text_of_a_failure(word: Word) -> None:
     assert told(word.declare, word.data, word.ending) == dedent(word.text).strip("\n")
 
 
+def test_a_matcher_that_raises_when_it_is_asked_again() -> None:
+    """What is missing is not said then."""
+
+    class Moody:
+        asked = 0
+
+        def match(self, buffer: bytes) -> Outcome:
+            self.asked += 1
+            if self.asked > 1:
+                raise ValueError
+            return Mismatch(b"A", buffer)
+
+    script = Recorder()
+    script.expect(in_any_order(Moody()))
+    failure = play(script.steps, [b"B"]).failure
+    assert failure is not None
+    failure = replace(failure, problem=TimedOut(b"B"))
+    assert "Missing" not in render(failure)
+
+
 def test_a_function_that_does_not_return_in_time() -> None:
     """What it has not received is not blamed."""
     script = Recorder()
@@ -884,10 +910,11 @@ def test_a_function_that_does_not_return_in_time() -> None:
     conversation, _ = converse(*script.steps)
     conversation.receive_data(b"ab")
     conversation.next_action()
-    conversation.time_out()
+    conversation.time_out(Place("test_client.py", 7), "play_server")
     assert conversation.failure is not None
-    assert render(conversation.failure).split("\n")[:4] == [
+    assert render(conversation.failure).split("\n")[:5] == [
         "Timed out waiting for `run(play_server, timeout=2)` to return.",
+        "It is at test_client.py:7, in play_server().",
         "",
         "Script of connection 1 to 127.0.0.1:5000:",
         f"> failed       run(play_server, timeout=2)  {here(script)}",

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from ._errors import ScriptError
 from ._failure import (
@@ -260,6 +260,13 @@ class Conversation:
         return isinstance(self.current, StopReading)
 
     @property
+    def end(self) -> Literal["", "closed", "reset"]:
+        """How the client has ended the connection, if it has."""
+        if self.reset:
+            return "reset"
+        return "closed" if self.eof else ""
+
+    @property
     def _ended(self) -> bool:
         """Whether the client has ended its side. (It has not if the garbage collector did.)"""
         if not (self.eof or self.reset):
@@ -445,8 +452,11 @@ class Conversation:
         else:
             self._fail(self._was_reset())
 
-    def time_out(self) -> None:
-        """The present stage has lasted longer than its ``limit``."""
+    def time_out(self, at: Place | None = None, function: str = "") -> None:
+        """The present stage has lasted longer than its ``limit``.
+
+        :param at: where a function of the test is that plays the server, and its name.
+        """
         step = self.current
         if self.handshaking:
             fails = isinstance(step, ExpectConnect | StartTls) and step.fails
@@ -478,7 +488,7 @@ class Conversation:
             streams = self._streams
             self._fail(NotWaited() if streams.closed else NotClosed(streams.collected))
         else:
-            self._fail(TimedOut(b""))
+            self._fail(TimedOut(b"", at, function))
 
     def standing(self) -> Standing | None:
         """Where the script stands, if it waits for something."""

@@ -372,7 +372,7 @@ class Engine:
             await self._before_time_out()
         if self.conversation.stage == stage:
             self._see_time(self._time())
-            self.conversation.time_out()
+            self.conversation.time_out(*self._performer.where())
             self._next()
             self.go_on()
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import merge
+from typing import Literal
 
 from ._framings import Incomplete
 from ._matchers import Difference
-from ._steps import Skipped, Step
+from ._steps import Place, Skipped, Step
 
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """The current step did not come true within its limit; ``received`` had come."""
+    """The current step did not come true within its limit; ``received`` had come.
+
+    ``at`` is the line at which a function of the test was then, and ``function`` its name.
+    """
 
     received: bytes
+    at: Place | None = None
+    function: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +325,9 @@ class Failure:
         client opened them; ``None`` if it is about none.
     :ivar server: the name or the address of the server.
     :ivar times: when that was.
+    :ivar end: how the client had ended the connection by then, if it had.
     :ivar elsewhere: what its other connections still wait for, with their numbers.
+    :ivar unclaimed: what connections have said that belong to no ``expect_connect()``.
     """
 
     problem: Problem
@@ -328,7 +336,9 @@ class Failure:
     connection: int | None = None
     server: str = ""
     times: Times | None = None
+    end: Literal["", "closed", "reset"] = ""
     elsewhere: tuple[tuple[int, Step], ...] = ()
+    unclaimed: tuple[tuple[int, bytes], ...] = ()
 
     @property
     def only_the_end(self) -> bool:

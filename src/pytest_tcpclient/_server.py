@@ -12,7 +12,7 @@ from abc import abstractmethod
 from dataclasses import replace
 from functools import partial
 from types import CoroutineType
-from typing import Any, NamedTuple, Protocol, overload
+from typing import Any, Literal, NamedTuple, Protocol, overload
 
 import anyio
 
@@ -654,7 +654,21 @@ class TcpServer(Script):
         if times and interlude and failure.connection and (others := interlude.times()):
             view, times = among(view, times, interlude.view(), others)
         times = times and times.since(self.transcript.start)
-        return replace(failure, script=view, times=times, elsewhere=self._elsewhere(failure))
+        return replace(
+            failure,
+            script=view,
+            times=times,
+            end=self._end_of(failure),
+            elsewhere=self._elsewhere(failure),
+            unclaimed=self._reception.heard(),
+        )
+
+    def _end_of(self, failure: Failure) -> Literal["", "closed", "reset"]:
+        """How the client has ended the connection that has failed."""
+        for connection in self.connections:
+            if connection.number == failure.connection:
+                return connection._engine.conversation.end
+        return ""
 
     def _elsewhere(self, failure: Failure) -> tuple[tuple[int, Step], ...]:
         """What other connections wait for than the one that has failed."""

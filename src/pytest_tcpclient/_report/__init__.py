@@ -27,16 +27,19 @@ from .._failure import (
     WasReset,
 )
 from .._framings import Delimited
-from .._matchers import Frame, Line, Mismatch, NamedMatcher
-from .._steps import Expect, Limited
+from .._matchers import Frame, InAnyOrder, Line, Mismatch, NamedMatcher
+from .._steps import Expect, ExpectConnect, Limited, Place
 from .data import comparison, quoted
 from .hints import hint
 from .message import headline, wanted
 from .objects import difference
-from .script import call, listing, place, seconds
+from .script import argument, call, listing, place, seconds
 
 #: What has a limit that has passed.
 _TOO_LATE = (TimedOut, SendStalled, LeftOpen, NotClosed, NotWaited)
+
+#: What is wrong with bytes that came, whatever came after them.
+_BYTES = (Differs, NotADisconnect, NotSilent, LeftBytes)
 
 #: Seconds: what has waited so much longer than its limit was held up by something.
 BLOCKED = 0.25
@@ -55,7 +58,7 @@ def render(failure: Failure, *, hint_in_line: bool = False, then: Sequence[str] 
     """The whole text.
 
     :param hint_in_line: put the hint of 0.7 in the first line, where there is one.
-    :param then: what the client raised afterwards, a line each.
+    :param then: what the client did afterwards, a line each: ``raised OSError``.
     """
     sentence, hint_for_streams, remedy = headline(failure)
     first = [sentence]
@@ -69,7 +72,7 @@ def render(failure: Failure, *, hint_in_line: bool = False, then: Sequence[str] 
         listing(failure),
         [*_bytes(failure), *_waited(failure)],
         _switch(failure),
-        [f"Then the client raised {error}" for error in then],
+        [*_next(failure), *(f"Then the client {what}" for what in then)],
     ]
     return "\n\n".join("\n".join(section) for section in sections if section)
 
@@ -109,12 +112,44 @@ def _circumstances(failure: Failure) -> list[str]:
             if collected:
                 return ["The writer was closed by the garbage collector, not by the client."]
             return ["The client has finished sending only, with `write_eof()`."]
+        case TimedOut(at=Place() as at, function=function):
+            return [f"It is at {place(at)}, in {function}()."]
+    return []
+
+
+def _next(failure: Failure) -> list[str]:
+    """How the client ended the connection, if that is not what was wrong."""
+    if failure.end and isinstance(failure.problem, _BYTES):
+        return [f"Then the client {failure.end} the connection."]
     return []
 
 
 def _bytes(failure: Failure) -> list[str]:
     """What was expected and what came, of a step that is about bytes."""
+    return [*_compared(failure), *_missing(failure)]
+
+
+def _missing(failure: Failure) -> list[str]:
+    """Which of several things have not come."""
     step = failure.step
+    if not (isinstance(step, Expect) and isinstance(step.matcher, InAnyOrder)):
+        return []
+    match failure.problem:
+        case TimedOut(received) | Ended(received) | Differs(received=received):
+            try:
+                parts = step.matcher.unmatched(received)
+            except Exception:  # A matcher of the test's own may do anything.
+                return []
+            return [f"Missing:  {', '.join(map(wanted, parts))}"]
+    return []
+
+
+def _compared(failure: Failure) -> list[str]:
+    step = failure.step
+    if isinstance(step, ExpectConnect) and "first" in step.options:
+        first = argument(step.options["first"])
+        heard = [f"Received: {_heard(data)} on connection {n}" for n, data in failure.unclaimed]
+        return [f"Expected: a connection that begins with {first}", *heard] if heard else []
     match failure.problem:
         case Differs(Mismatch(bytes() as expected, bytes() as actual), received):
             several = isinstance(step, Expect) and step.matcher.parts
@@ -130,6 +165,10 @@ def _bytes(failure: Failure) -> list[str]:
         case NotADisconnect(received) | NotSilent(received) | Differs(received=received):
             return [f"Received: {quoted(received)}"]
     return []
+
+
+def _heard(data: bytes) -> str:
+    return quoted(data) if data else "nothing"
 
 
 def _waited(failure: Failure) -> list[str]:
@@ -156,6 +195,7 @@ def _terminator(matcher: NamedMatcher) -> str:
 def _switch(failure: Failure) -> list[str]:
     """How to allow what a check found."""
     check = _CHECKS.get(type(failure.problem))
-    if check is None:
+    choosy = isinstance(failure.step, ExpectConnect) and "first" in failure.step.options
+    if check is None or choosy:  # It is another connection than the one that was expected.
         return []
     return [f"If this is on purpose: @pytest.mark.tcpserver({check}=False)."]
