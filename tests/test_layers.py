@@ -39,6 +39,7 @@ LOWER = {
     "_report.hints",
     "_report.message",
     "_report.objects",
+    "_report.picture",
     "_report.script",
     "_report.tls",
     "_rule",

@@ -683,3 +683,95 @@ def test_a_run_without_certificates_leaves_none(monkeypatch):
     """There may be nothing to remove at its end."""
     monkeypatch.delitem(sys.modules, "pytest_tcpclient._certificates", raising=False)
     assert plugin.pytest_unconfigure() is None
+
+
+# The picture of a conversation
+
+
+PICTURE = """
+    async def test_fails(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Hello")
+        async with await connect(tcpserver) as client:
+            await client.send(b"Help!")
+            await tcpserver.join()
+"""
+
+
+def printed(pytester, source=PICTURE, *arguments, subprocess=False):
+    """What pytest prints of a file."""
+    pytester.makeini(INI)
+    path = pytester.makepyfile(ANYIO.header() + textwrap.dedent(source))
+    run_pytest = pytester.runpytest_subprocess if subprocess else pytester.runpytest
+    return run_pytest("-p", "no:randomly", path, *arguments).stdout
+
+
+def test_the_picture_is_a_section_of_its_own(pytester):
+    """Of a test that has failed, with the name of the server."""
+    printed(pytester).fnmatch_lines(
+        [
+            "--* Conversation with 127.0.0.1:* --*",
+            "           client                       server",
+            "    0.00 s  │── connects ───────────────────▶│   expect_connect()",
+            "    0.?? s  │── b'Help!' ───────────────────▶│ ✗ expect_bytes(b'Hello')",
+        ],
+        consecutive=True,
+    )
+
+
+def test_the_picture_in_a_terminal_without_unicode(pytester, monkeypatch):
+    """It is drawn in ASCII."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    printed(pytester, subprocess=True).fnmatch_lines(
+        ["    0.?? s  |-- b'Help!' ------------------->| x expect_bytes(b'Hello')"]
+    )
+
+
+@pytest.mark.parametrize("color", ["yes", "no"])
+def test_the_picture_in_color(pytester, color):
+    """As pytest's own option says."""
+    output = printed(pytester, PICTURE, f"--color={color}").str()
+    [line] = [line for line in output.splitlines() if "✗" in line]
+    assert line.startswith("\x1b[31m") == (color == "yes")
+
+
+def test_the_picture_is_hidden_with_the_captured_output(pytester):
+    """--show-capture=no: nothing essential is in it."""
+    printed(pytester, PICTURE, "--show-capture=no").no_fnmatch_line("*Conversation*")
+
+
+def test_the_picture_of_each_server_that_has_failed(pytester):
+    """Or of all that were there, if the test itself has failed."""
+    source = """
+        async def test_{name}(tcpserver_factory):
+            servers = [await tcpserver_factory(name=name) for name in ("one", "two", "three")]
+            for server in servers[:2]:
+                server.expect_connect()
+                client = await connect(server)
+                await client.aclose()
+                await server.join()
+            {last}
+    """
+    assert_own = source.format(name="own", last="assert False")
+    output = printed(pytester, assert_own)
+    output.fnmatch_lines(["--* Conversation with one --*", "--* Conversation with two --*"])
+    output.no_fnmatch_line("*Conversation with three*")
+    last = "servers[1].expect_bytes(b'x'); await servers[1].join()"
+    output = printed(pytester, source.format(name="script", last=last))
+    output.fnmatch_lines(["--* Conversation with two --*"])
+    output.no_fnmatch_line("*Conversation with one*")
+
+
+def test_a_test_that_passes_has_no_picture(pytester):
+    """Nor has one that is skipped."""
+    source = """
+        async def test_passes(tcpserver):
+            tcpserver.expect_connect()
+            await (await connect(tcpserver)).aclose()
+
+        async def test_is_skipped(tcpserver):
+            tcpserver.expect_connect()
+            await (await connect(tcpserver)).aclose()
+            pytest.skip("not today")
+    """
+    printed(pytester, source, "-rA").no_fnmatch_line("*Conversation*")

@@ -180,7 +180,7 @@ class Conversation:
         self._cut = False
         #: Whether the server has aborted the connection.
         self.aborted = False
-        self._server = server
+        self.server = server
         self._patience = patience
         self._stages = 0
         #: When the present stage began; ``None`` until the driver has looked at its clock.
@@ -191,7 +191,8 @@ class Conversation:
         self._pending: deque[Handle[Any]] = deque()
         self._done: deque[Step | Skipped] = deque(maxlen=STEPS_SHOWN)
         self._done_at: deque[float | None] = deque(maxlen=STEPS_SHOWN)
-        self._done_count = 0
+        #: How many steps were done, or skipped.
+        self.done_count = 0
         self._buffer: bytes | bytearray = b""
         self._taken = 0
         self._received: object = None
@@ -205,6 +206,7 @@ class Conversation:
         #: An action that is being performed and is not in the script any more.
         self._adrift: Step | None = None
         self._wrong = False
+        self._wrong_at: float | None = None
         self._difference: Difference | None = None
 
     # What is asked
@@ -220,6 +222,11 @@ class Conversation:
     def ahead(self) -> list[Step]:
         """The next of the steps that are still to be done, the current one included."""
         return [handle._step for handle in islice(self._pending, STEPS_SHOWN)]
+
+    def done_since(self, count: int) -> list[Step | Skipped]:
+        """The steps that were done after so many, as far as they are kept."""
+        new = min(self.done_count - count, len(self._done))
+        return list(self._done)[len(self._done) - new :]
 
     @property
     def last(self) -> Handle[Any] | None:
@@ -496,7 +503,7 @@ class Conversation:
         if step is None or isinstance(step, ExpectEnd):
             return None
         taken = step.matcher.so_far(self._buffer, self._taken) if isinstance(step, Expect) else b""
-        return Standing(self._server, step, taken)
+        return Standing(self.server, step, taken)
 
     def meet_nobody_wanted(self, number: int) -> None:
         """The client has connected while the script expects that nobody does."""
@@ -613,7 +620,7 @@ class Conversation:
             ended = ended or not step.left_open
         optional = isinstance(step, Limited) and step.optional
         if self._buffer:
-            self._wrong = not optional
+            self._wrong, self._wrong_at = not optional, self.time
         elif not ended:
             return False
         elif isinstance(step, ExpectDisconnect):
@@ -682,7 +689,7 @@ class Conversation:
             elif step.optional:
                 self._skip()
             else:
-                self._wrong = True
+                self._wrong, self._wrong_at = True, self.time
             return True
         if ended:
             if step.optional:
@@ -837,7 +844,7 @@ class Conversation:
         handle = self._pending.popleft()
         self._done.append(handle._step)
         self._done_at.append(self.time)
-        self._done_count += 1
+        self.done_count += 1
         self._accepted = 0
         if self._interrupted is None:
             self._stages += 1
@@ -860,7 +867,7 @@ class Conversation:
             self._pending.popleft()
             self._done.append(Skipped(handle._step))
             self._done_at.append(self.time)
-            self._done_count += 1
+            self.done_count += 1
         self._begin_stage()
         for handle in skipped:
             handle._skip()
@@ -877,7 +884,7 @@ class Conversation:
         times = self.times()
         self._begin_stage()
         self.failure = Failure(
-            problem, self.current, self.view(), self.number or None, self._server, times
+            problem, self.current, self.view(), self.number or None, self.server, times
         )
         self._pending.clear()
 
@@ -888,7 +895,7 @@ class Conversation:
         return ScriptView(
             done=tuple(self._done),
             ahead=tuple(steps[:STEPS_SHOWN]),
-            done_before=self._done_count - len(self._done),
+            done_before=self.done_count - len(self._done),
             ahead_after=max(0, len(steps) - STEPS_SHOWN),
         )
 
@@ -897,4 +904,6 @@ class Conversation:
         if self.time is None:
             return None
         waited = 0.0 if self._began is None else self.time - self._began
-        return Times(tuple(self._done_at), self.time, waited)
+        # What comes after the wrong bytes is only for the report.
+        failed = self._wrong_at if self._wrong else self.time
+        return Times(tuple(self._done_at), failed, waited)

@@ -10,6 +10,7 @@ the first one waits for the client, and for those that may take their time.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -24,14 +25,18 @@ from ._conversation import CONCLUDE, DONE, IDLE, RECEIVE, Conversation, Signal
 from ._failure import Failure
 from ._host import Host
 from ._performer import GONE, Performer
+from ._report import call
 from ._rule import Rule
-from ._steps import Action, Send, StartTls
+from ._steps import Action, Send, Skipped, StartTls
 from ._tls import CutOff, TlsError, TlsStream
-from ._transcript import Transcript, What
+from ._transcript import KEPT, Event, Transcript, What
 from ._transport import close_stream, pause_reading, raise_if_broken, reset_stream
 
 #: Seconds for which the rest of a wrong answer is received, for the report.
 REST = 0.004
+
+#: Tells what happens as it happens.
+LOG = logging.getLogger("pytest_tcpclient")
 
 # Looked up here, once: the member of an enum costs as much as a call.
 RECEIVED, SENT = What.RECEIVED, What.SENT
@@ -79,6 +84,9 @@ class Engine:
         self._abandoned = False
         self._draining = False
         self._deaf = False
+        #: Whether anybody wants to know. (To ask each time would cost more than that is worth.)
+        self._logging = LOG.isEnabledFor(logging.DEBUG)
+        self._logged = 0
         self._receiving: anyio.CancelScope | None = None
         self._performer = Performer(conversation, host, self._note, self.listen)
 
@@ -91,6 +99,7 @@ class Engine:
         :param received: what it has sent already.
         """
         self._stream = stream
+        self._logging = LOG.isEnabledFor(logging.DEBUG)
         with suppress(OSError, LookupError):  # It was reset, and has no addresses any more.
             address = stream.extra(SocketAttribute.remote_address)
             self.client_address = str(address[0]), int(address[1])
@@ -178,6 +187,8 @@ class Engine:
         if self._client is not None and (conversation.eof or conversation.reset):
             conversation.receive_streams(self._client.look())
         action = conversation.next_action()
+        if self._logging:
+            self._log_steps()
         if action is DONE and not self._reported:
             self._reported = True
             self._performer.stop()
@@ -250,6 +261,8 @@ class Engine:
                 self._latest = now - host.lost
                 conversation.time = now
                 note(now, number, RECEIVED, data)
+                if self._logging:
+                    self._log(RECEIVED, data)
                 conversation.receive_data(data)
                 if self._acting:
                     action = IDLE  # It will be seen when the action is done.
@@ -381,6 +394,25 @@ class Engine:
         self.conversation.see(time)
 
     def _note(self, what: What, data: bytes = b"") -> None:
-        time = self._time()
-        self._see_time(time)
+        self.conversation.time = time = self._time()
+        self._latest = time - self._host.lost
         self._add(time, self._number, what, data)
+        if self._logging:
+            self._log(what, data)
+
+    def _log(self, what: What, data: bytes) -> None:
+        event = Event(0.0, self._number, what, data[:KEPT], len(data))
+        LOG.debug("%s: %s", self.conversation.server, event)
+
+    def _log_steps(self) -> None:
+        """Tell which steps have come true since the last time."""
+        conversation = self.conversation
+        name = conversation.server
+        if conversation.number:
+            name = f"{name}: connection {conversation.number}"
+        for step in conversation.done_since(self._logged):
+            if isinstance(step, Skipped):
+                LOG.debug("%s: skipped %s", name, call(step.step))
+            else:
+                LOG.debug("%s: done %s", name, call(step))
+        self._logged = conversation.done_count

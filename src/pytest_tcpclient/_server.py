@@ -20,7 +20,7 @@ from . import _certificates
 from ._asyncio_streams import StreamsWatcher
 from ._checked import checked_flag, checked_seconds
 from ._conversation import Conversation
-from ._engine import REST, Engine
+from ._engine import LOG, REST, Engine
 from ._errors import ScriptError
 from ._failure import (
     Broken,
@@ -41,6 +41,7 @@ from ._listening import listen
 from ._matchers import Matcher, named
 from ._options import Options
 from ._reception import Arrival, Reception
+from ._report import headline, picture
 from ._rule import Rule
 from ._script import Script, place_of_caller
 from ._steps import (
@@ -527,6 +528,13 @@ class TcpServer(Script):
         """A number that grows with everything that arrives."""
         return self._reception.count + sum(engine.received for engine in self._engines)
 
+    def picture(self, **look: Any) -> str:
+        """What happened so far, to look at; ``""`` if nothing has.
+
+        :param look: what :func:`picture` takes.
+        """
+        return picture(self.transcript, self.failure, **look)
+
     def standing(self) -> list[Standing]:
         """Where the scripts of its connections stand, of those that are not done."""
         each = (engine.conversation.standing() for engine in self._engines)
@@ -644,6 +652,7 @@ class TcpServer(Script):
     def _fail(self, failure: Failure) -> None:
         if self.failure is None:
             self.failure = self._in_context(failure)
+            LOG.debug("%s: failed: %s", self.name, headline(self.failure).sentence)
             self._referee.report(self, self.failure)
         self._wake()
 

@@ -253,6 +253,15 @@ class Supervisor:
             self._verdict.explain(verdict, standings)
         return verdict
 
+    def pictures(self, **look: Any) -> list[tuple[str, str]]:
+        """The conversations of the servers, to look at: a title and a picture for each.
+
+        :param look: what :func:`picture` takes.
+        """
+        servers = [server for server in self.servers if server.failure] or self.servers
+        drawn = ((f"Conversation with {each.name}", each.picture(**look)) for each in servers)
+        return [(title, drawing) for title, drawing in drawn if drawing]
+
     def _where(self, failure: Failure) -> list[Spot]:
         """The line of the test at which it was, or which declared what did not come true."""
         if self._stuck is not None:

@@ -25,6 +25,10 @@ class What(enum.Enum):
 KEPT = 4 * 1024
 
 
+#: How much of it is printed.
+SHOWN = 80
+
+
 class Event(NamedTuple):
     """One thing that happened on one connection.
 
@@ -37,6 +41,14 @@ class Event(NamedTuple):
     what: What
     data: bytes = b""
     size: int = 0
+
+    def __str__(self) -> str:
+        said = f"connection {self.connection}: {self.what.value}"
+        if not self.size:
+            return said
+        if self.size <= SHOWN:
+            return f"{said} {self.data!r}"
+        return f"{said} {self.data[:SHOWN]!r}... ({self.size:,} bytes)"
 
 
 class Transcript:
@@ -85,4 +97,13 @@ class Transcript:
         return len(self._events)
 
     def __repr__(self) -> str:
-        return f"<Transcript of {len(self)} event{'' if len(self) == 1 else 's'}>"
+        count = f"{len(self):,} event{'' if len(self) == 1 else 's'}"
+        dropped = f", {self.dropped:,} before them dropped" if self.dropped else ""
+        return f"<Transcript of {count}{dropped}>"
+
+    def __str__(self) -> str:
+        """A line for each event, with the seconds since the first one."""
+        start = self.start or 0.0
+        lines = [f"... {self.dropped:,} more before"] if self.dropped else []
+        lines += [f"{event.time - start:8.2f} s  {event}" for event in self]
+        return "\n".join(lines) or repr(self)

@@ -217,6 +217,29 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             _raise_verdict(item, raised)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    supervisor = item.stash.get(SUPERVISOR, None)
+    if supervisor is not None and report.failed:
+        report.sections += supervisor.pictures(**_look(item.config))
+    return report
+
+
+def _look(config: pytest.Config) -> dict[str, Any]:
+    """What the terminal can show."""
+    writer = config.get_terminal_writer()
+    try:
+        "│─▶✗…".encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        unicode = False
+    else:
+        unicode = True
+    return {"width": writer.fullwidth, "unicode": unicode, "color": writer.hasmarkup}
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     __tracebackhide__ = True

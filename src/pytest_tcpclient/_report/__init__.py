@@ -31,9 +31,12 @@ from .._matchers import Frame, InAnyOrder, Line, Mismatch, NamedMatcher
 from .._steps import Expect, ExpectConnect, Limited, Place
 from .data import comparison, quoted
 from .hints import hint
-from .message import headline, wanted
+from .message import headline as headline
+from .message import wanted
 from .objects import difference
-from .script import argument, call, listing, place, seconds
+from .picture import picture as picture
+from .script import argument, listing, place, seconds
+from .script import call as call
 
 #: What has a limit that has passed.
 _TOO_LATE = (TimedOut, SendStalled, LeftOpen, NotClosed, NotWaited)
