@@ -54,6 +54,7 @@ def test_settings_are_documented(pytester):
         "--tcpclient-timeout-factor=FACTOR multiply every timeout of a server by this",
         "Seconds that an expectation may take if nothing else is said (default: 1)",
         "Seconds that a test may go on after its server has failed (default: 0.5)",
+        "Bytes that are kept of what went to and fro, the last ones (default: 1048576)",
         "When a test is over, wait for the steps that are not done (default: true)",
         "Fail a test if the client sends bytes that no step expects (default: true)",
         "Fail a test if the client opens more connections than expected (default: true)",
@@ -65,6 +66,7 @@ def test_settings_are_documented(pytester):
     for name in (
         "timeout",
         "grace",
+        "transcript_limit",
         "strict",
         "check_pending",
         "check_unexpected",
@@ -82,6 +84,10 @@ def test_settings_are_documented(pytester):
         (["-o", "tcpclient_timeout=-1"], "tcpclient_timeout must be a number, zero or more, *-1*"),
         (["-o", "tcpclient_grace=nan"], "tcpclient_grace must be a number, zero or more, *nan*"),
         (["-o", "tcpclient_strict=perhaps"], "tcpclient_strict: *perhaps*"),
+        (
+            ["-o", "tcpclient_transcript_limit=1e6"],
+            "tcpclient_transcript_limit must be a number of bytes, zero or more, not '1e6'",
+        ),
         (
             ["--tcpclient-timeout-factor=fast"],
             "--tcpclient-timeout-factor must be a number, zero or more, not 'fast'",
@@ -775,3 +781,49 @@ def test_a_test_that_passes_has_no_picture(pytester):
             pytest.skip("not today")
     """
     printed(pytester, source, "-rA").no_fnmatch_line("*Conversation*")
+
+
+def test_how_much_is_kept_of_a_conversation(pytester):
+    """The setting tcpclient_transcript_limit; what was dropped is said."""
+    source = """
+        async def test_it(tcpserver):
+            tcpserver.expect_connect()
+            for _ in range(5):
+                tcpserver.expect_count(10)
+            async with await connect(tcpserver) as client:
+                for step in range(5):
+                    await client.send(b"0123456789")
+                    while len(tcpserver.connections[0]._engine.conversation.ahead) > 4 - step:
+                        await anyio.sleep(0)
+                await tcpserver.join()
+                assert (len(tcpserver.transcript), tcpserver.transcript.dropped) == (2, 4)
+                assert False
+    """
+    output = printed(pytester, source, "-o", "tcpclient_transcript_limit=25")
+    output.fnmatch_lines(["E * assert False", "*… 4 more before", "*b'0123456789'*"])
+
+
+def test_a_conversation_of_100_megabytes(pytester):
+    """Its report fits a screen or two, and is there at once; its transcript is bounded."""
+    source = """
+        async def test_it(tcpserver):
+            data = bytes(range(256)) * 256 * 1600
+            tcpserver.expect_connect(timeout=60)
+            tcpserver.expect_bytes(data[:-1] + b"x", timeout=60)
+            for _ in range(1000):
+                tcpserver.expect_bytes(b"x" * 1000)
+            async with await connect(tcpserver) as client:
+                await client.send(data)
+                try:
+                    await tcpserver.join()
+                finally:
+                    kept = sum(len(event.data) for event in tcpserver.transcript)
+                    assert kept <= 1024 * 1024 < 100_000_000 < len(data)
+    """
+    lines = printed(pytester, source).str().splitlines()
+    assert sum(map(len, lines)) < 10_000
+    assert len(lines) < 110
+    text = "\n".join(lines)
+    assert "E               Received: from byte 104,857,591: f7 f8 f9 fa fb fc fd fe ff" in text
+    assert "more before" in text
+    assert "990 steps more not reached" in text

@@ -1139,6 +1139,18 @@ def test_a_comparison(expected: bytes, received: bytes, lines: list[str]) -> Non
     assert comparison(expected, received) == lines
 
 
+def test_the_difference_of_two_that_are_long() -> None:
+    """Whether they are text is seen from what is shown: that takes no time."""
+    long = bytes(30_000_000)
+    [expected, *_] = comparison(long + b"Hello, world, and all", long + b"Hello, World")
+    assert expected.startswith(
+        "Expected: from byte 29,999,999: 00 48 65 6c 6c 6f 2c 20 77 6f 72 6c"
+    )
+    text = b"Hello, world. " * 20
+    [expected, *_] = comparison(bytes(99) + text + b"a", bytes(99) + text + b"b")
+    assert expected.endswith("o, world. Hello, world. a'... (380 bytes)")
+
+
 @settings(deadline=None)
 @given(st.binary(max_size=30), st.binary(max_size=30), st.binary(max_size=30))
 def test_the_first_difference(common: bytes, one: bytes, other: bytes) -> None:

@@ -29,6 +29,7 @@ from ._options import Options
 from ._server import TcpServer
 from ._steps import Place
 from ._traceback import Spot, spot_in, spots_of_task
+from ._transcript import LIMIT
 from ._verdict import Rules, Verdict
 
 #: Seconds for a failing test to come to its ``join()`` by itself.
@@ -48,6 +49,8 @@ class Supervisor:
         self.has_default = False
         #: Whether the checks wait for the fixtures that use a server.
         self.deferred = False
+        #: How many bytes of a conversation are kept.
+        self.transcript_limit = LIMIT
         #: Whether the body ran to its end: otherwise there is nothing to check.
         self.completed = False
         self._rules = rules
@@ -75,6 +78,7 @@ class Supervisor:
         if options.check_streams is None:
             options = options.but({"check_streams": self._rules.check_streams})
         server = TcpServer(self._host, options, self._rules.factor, self)
+        server.transcript.limit = self.transcript_limit
         self.servers.append(server)
         await server.start()
         return server

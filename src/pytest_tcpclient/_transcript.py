@@ -25,7 +25,10 @@ class What(enum.Enum):
 KEPT = 4 * 1024
 
 
-#: How much of it is printed.
+#: How much of all data is kept if nothing else is said.
+LIMIT = 1024 * 1024
+
+#: How much of one piece is printed.
 SHOWN = 80
 
 
@@ -57,13 +60,14 @@ class Transcript:
     It keeps the last ``limit`` bytes of data, and as many events as go with them, but no
     more than ``most`` of those; what was dropped is counted.
 
+    :ivar limit: in bytes. The setting ``tcpclient_transcript_limit``; a test may change it.
     :ivar dropped: how many events are not here any more.
     """
 
-    def __init__(self, limit: int = 1024 * 1024, most: int = 10_000) -> None:
+    def __init__(self, limit: int = LIMIT, most: int = 10_000) -> None:
         self.dropped = 0
+        self.limit = limit
         self._start: float | None = None
-        self._limit = limit
         self._most = most
         self._size = 0
         self._events: deque[tuple[float, int, What, bytes, int]] = deque()
@@ -78,7 +82,7 @@ class Transcript:
         # A plain tuple costs a fifth of an Event, and few are ever looked at.
         events.append((time, connection, what, data, size))
         self._size += len(data)
-        while len(events) > self._most or (self._size > self._limit and len(events) > 1):
+        while len(events) > self._most or (self._size > self.limit and len(events) > 1):
             oldest = events.popleft()
             if not self.dropped:
                 self._start = oldest[0]

@@ -7,6 +7,7 @@ the engine nor anyio.
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import AsyncIterator, Generator
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -27,6 +28,7 @@ from ._runners import (
     runner_of,
     test_function,
 )
+from ._transcript import LIMIT
 
 if TYPE_CHECKING:
     from ._factory import TcpServerFactory
@@ -54,6 +56,7 @@ _CHECKS_HELP = {
 # pytest before 8.4 does not know numbers; then they are strings, and converted here.
 _NUMBER: Any = "float" if pytest.version_tuple >= (8, 4) else None
 
+_TRANSCRIPT_LIMIT: pytest.StashKey[int] = pytest.StashKey()
 _SETTINGS: pytest.StashKey[tuple[Options, float, float]] = pytest.StashKey()
 
 
@@ -80,6 +83,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=_NUMBER,
         default=0.5,
     )
+    parser.addini(
+        "tcpclient_transcript_limit",
+        "Bytes that are kept of what went to and fro, the last ones (default: 1048576)",
+        default=str(LIMIT),
+    )
     for name, text in _CHECKS_HELP.items():
         default = "under pytest-asyncio" if name == "check_streams" else "true"
         parser.addini(
@@ -99,6 +107,7 @@ def pytest_configure(config: pytest.Config) -> None:
         _ini(config, "tcpclient_grace"),
         _seconds("--tcpclient-timeout-factor", config.getoption("tcpclient_timeout_factor")),
     )
+    config.stash[_TRANSCRIPT_LIMIT] = _size(config, "tcpclient_transcript_limit")
     if config.pluginmanager.has_plugin("asyncio"):
         config.pluginmanager.register(asyncio_fixtures(), "tcpclient_asyncio")
 
@@ -115,6 +124,13 @@ def _ini(config: pytest.Config, name: str) -> Any:
     except (TypeError, ValueError, pytest.UsageError) as error:
         raise pytest.UsageError(f"{name}: {error}") from None
     return value if value is None or isinstance(value, bool) else _seconds(name, value)
+
+
+def _size(config: pytest.Config, name: str) -> int:
+    value = config.getini(name)
+    if not re.fullmatch(r"[0-9_]+", value):
+        raise pytest.UsageError(f"{name} must be a number of bytes, zero or more, not {value!r}")
+    return int(value)
 
 
 def _seconds(name: str, value: Any) -> float:
@@ -173,6 +189,7 @@ def _supervised(request: pytest.FixtureRequest, fixture: str) -> Runner:
         rules = rules_for(runner, grace=grace, factor=factor)
         item.stash[SUPERVISOR] = supervisor = Supervisor(rules, options)
         supervisor.deferred = has_dependents(request, _FIXTURES)
+        supervisor.transcript_limit = item.config.stash[_TRANSCRIPT_LIMIT]
     if fixture == "tcpserver":
         item.stash[SUPERVISOR].has_default = True
     return runner

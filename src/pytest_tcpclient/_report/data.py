@@ -34,7 +34,8 @@ def quoted(data: bytes, size: int | None = None) -> str:
 def comparison(expected: bytes, received: bytes, label: str = "Expected:") -> list[str]:
     """Two values, one above the other, with a mark at the first byte that differs."""
     offset = first_difference(expected, received)
-    if is_binary(expected[: offset + AFTER]) or is_binary(received[: offset + AFTER]):
+    around = slice(max(0, offset - BEFORE), offset + AFTER)
+    if is_binary(expected[around]) or is_binary(received[around]):
         return _dumped(expected, received, offset, label)
     start, stop = 0, None
     if max(len(expected), len(received)) > IN_FULL:
