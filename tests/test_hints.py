@@ -46,12 +46,11 @@ CASE = "The two differ in upper and lower case only."
 SPACE = "The two differ in white space only."
 NO_LENGTH = "The client has sent the payload without a length before it."
 COUNTS = (
-    "The length that the client writes counts the 4 bytes of the length itself, and that of the "
-    "framing does not."
+    "The client counts the 4 bytes of the length itself, the framing does not (includes_prefix)."
 )
 COUNTS_NOT = (
-    "The length that the client writes does not count the 4 bytes of the length itself, and that "
-    "of the framing does."
+    "The client does not count the 4 bytes of the length itself, the framing does "
+    "(includes_prefix)."
 )
 LITTLE = (
     "The client writes the length in the other byte order: 'little', where the framing has 'big'."

@@ -220,6 +220,7 @@ CASES = {
         failed(ExtraConnection(2, hang_up(2), scripted=True), hang_up(2)),
         """\
         While waiting for client to disconnect a second connection was attempted.
+        Each connection needs an `expect_connect()` of its own.
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_disconnect()  test_client.py:2
@@ -231,6 +232,7 @@ CASES = {
         failed(ExtraConnection(3, read(b"Hello"), scripted=True), read(b"Hello")),
         """\
         While waiting for b'Hello' a third connection was attempted.
+        Each connection needs an `expect_connect()` of its own.
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_bytes(b'Hello')  test_client.py:1
@@ -242,6 +244,7 @@ CASES = {
         failed(ExtraConnection(4, frame(b"Hello"), scripted=True), frame(b"Hello")),
         """\
         While waiting for frame b'Hello' a 4th connection was attempted.
+        Each connection needs an `expect_connect()` of its own.
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_frame(b'Hello')  test_client.py:1
@@ -253,6 +256,7 @@ CASES = {
         failed(ExtraConnection(2, send(b"Hello"), scripted=True), send(b"Hello")),
         """\
         While sending b'Hello' a second connection was attempted.
+        Each connection needs an `expect_connect()` of its own.
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       send_bytes(b'Hello')  test_client.py:1
@@ -264,6 +268,7 @@ CASES = {
         failed(ExtraConnection(2, None, scripted=True), connection=2),
         """\
         Connection 2 was not expected.
+        Each connection needs an `expect_connect()` of its own.
 
         If this is on purpose: @pytest.mark.tcpserver(check_extra_connections=False).
         """,
@@ -272,6 +277,7 @@ CASES = {
         failed(ExtraConnection(2, disconnect(), scripted=True), disconnect()),
         """\
         Connection 2 was not expected.
+        Each connection needs an `expect_connect()` of its own.
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       disconnect()  test_client.py:1

@@ -67,6 +67,10 @@ _DEFAULT_FRAMING = LengthPrefixed()
 OTHERS_SHOWN = 20
 
 
+#: A failure that is about no connection is shown with the steps of so many.
+ALONGSIDE = 3
+
+
 class Referee(Protocol):
     """Who is told of failures, and knows what it means to raise one."""
 
@@ -659,9 +663,13 @@ class TcpServer(Script):
     def _in_context(self, failure: Failure) -> Failure:
         """A failure of one connection, with what else a reader has to know."""
         view, times = failure.script, failure.times
-        interlude = self._interlude and self._interlude.conversation
-        if times and interlude and failure.connection and (others := interlude.times()):
-            view, times = among(view, times, interlude.view(), others)
+        if failure.connection:
+            along = [self._interlude.conversation] if self._interlude else []
+        else:
+            along = [each._engine.conversation for each in self.connections[-ALONGSIDE:]]
+        for each in along:
+            if times and (others := each.times()):
+                view, times = among(view, times, each.view(), others)
         times = times and times.since(self.transcript.start)
         return replace(
             failure,

@@ -115,6 +115,8 @@ def _circumstances(failure: Failure) -> list[str]:
             if collected:
                 return ["The writer was closed by the garbage collector, not by the client."]
             return ["The client has finished sending only, with `write_eof()`."]
+        case ExtraConnection(scripted=True) if not _is_choosy(failure):
+            return ["Each connection needs an `expect_connect()` of its own."]
         case TimedOut(at=Place() as at, function=function):
             return [f"It is at {place(at)}, in {function}()."]
     return []
@@ -149,7 +151,7 @@ def _missing(failure: Failure) -> list[str]:
 
 def _compared(failure: Failure) -> list[str]:
     step = failure.step
-    if isinstance(step, ExpectConnect) and "first" in step.options:
+    if step is not None and _is_choosy(failure):
         first = argument(step.options["first"])
         heard = [f"Received: {_heard(data)} on connection {n}" for n, data in failure.unclaimed]
         return [f"Expected: a connection that begins with {first}", *heard] if heard else []
@@ -168,6 +170,11 @@ def _compared(failure: Failure) -> list[str]:
         case NotADisconnect(received) | NotSilent(received) | Differs(received=received):
             return [f"Received: {quoted(received)}"]
     return []
+
+
+def _is_choosy(failure: Failure) -> bool:
+    """Whether a connection was wanted that begins in a certain way."""
+    return isinstance(failure.step, ExpectConnect) and "first" in failure.step.options
 
 
 def _heard(data: bytes) -> str:
@@ -198,7 +205,6 @@ def _terminator(matcher: NamedMatcher) -> str:
 def _switch(failure: Failure) -> list[str]:
     """How to allow what a check found."""
     check = _CHECKS.get(type(failure.problem))
-    choosy = isinstance(failure.step, ExpectConnect) and "first" in failure.step.options
-    if check is None or choosy:  # It is another connection than the one that was expected.
+    if check is None or _is_choosy(failure):
         return []
     return [f"If this is on purpose: @pytest.mark.tcpserver({check}=False)."]

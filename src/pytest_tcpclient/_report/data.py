@@ -35,7 +35,7 @@ def comparison(expected: bytes, received: bytes, label: str = "Expected:") -> li
     """Two values, one above the other, with a mark at the first byte that differs."""
     offset = first_difference(expected, received)
     around = slice(max(0, offset - BEFORE), offset + AFTER)
-    if is_binary(expected[around]) or is_binary(received[around]):
+    if expected and received and (is_binary(expected[around]) or is_binary(received[around])):
         return _dumped(expected, received, offset, label)
     start, stop = 0, None
     if max(len(expected), len(received)) > IN_FULL:

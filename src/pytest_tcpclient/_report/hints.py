@@ -286,12 +286,12 @@ def _other_prefix(framing: LengthPrefixed, other: LengthPrefixed) -> str:
             f"the framing has {framing.byteorder!r}."
         )
     if replace(other, includes_prefix=framing.includes_prefix) == framing:
-        counts, not_so = "counts", "does not"
+        client, script = "counts", "does not"
         if framing.includes_prefix:
-            counts, not_so = "does not count", "does"
+            client, script = "does not count", "does"
         return (
-            f"The length that the client writes {counts} the {_bytes(framing.size)} of the length "
-            f"itself, and that of the framing {not_so}."
+            f"The client {client} the {_bytes(framing.size)} of the length itself, the framing "
+            f"{script} (includes_prefix)."
         )
     if replace(other, size=framing.size) == framing:
         return f"The client writes the length in {_bytes(other.size)}, not in {framing.size}."

@@ -175,6 +175,11 @@ def _timed_out(step: Step | None, problem: TimedOut) -> Headline:
             "Remember to call `writer.close()`.",
             "Remember to close the client's stream.",
         )
+    if isinstance(step, ExpectEof):
+        return Headline(
+            f"Timed out waiting for {_awaited(step)}.",
+            hint="A client does so with `send_eof()` or `write_eof()`, or by closing.",
+        )
     assert step is not None
     if isinstance(step, Run):
         return Headline(f"Timed out waiting for `{call(step)}` to return.")
