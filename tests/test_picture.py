@@ -167,6 +167,18 @@ def test_in_ascii() -> None:
     """)
 
 
+def test_binary_data() -> None:
+    """They are shown as numbers."""
+    transcript = transcript_of(
+        (0.0, What.RECEIVED, b"\0\0\0\1\xff"), (0.25, What.SENT, bytes(range(200, 256)))
+    )
+    assert shown(transcript) == lines("""
+               client                       server
+        0.00 s  │── 00 00 00 01 ff ─────────────▶│
+        0.25 s  │◀── c8 c9 ca cb cc… 56 bytes ───│
+    """)
+
+
 def test_in_color() -> None:
     """What failed is red."""
     transcript = transcript_of((0.0, What.CONNECTED), (0.1, What.RECEIVED, b"b"))

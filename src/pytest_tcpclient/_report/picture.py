@@ -14,6 +14,7 @@ from typing import NamedTuple
 from .._failure import Failure
 from .._steps import ACTIONS, ExpectConnect, SendReset, Skipped, Step
 from .._transcript import Event, Transcript, What
+from .data import is_binary
 from .script import call, seconds
 
 #: So many arrows and steps are shown, the last ones.
@@ -165,7 +166,7 @@ def _arrow(row: _Row, inner: int, glyphs: Glyphs) -> str:
 
 def _quoted(event: Event, room: int, glyphs: Glyphs) -> str:
     """The data of an event, as much as there is room for."""
-    text = repr(event.data)
+    text = event.data[:room].hex(" ") if is_binary(event.data[:room]) else repr(event.data)
     if len(text) <= room and len(event.data) == event.size:
         return text
     size = f"{glyphs.more} {event.size:,} bytes"
