@@ -91,7 +91,7 @@ async def test_what_arrives_after_the_first_wrong_byte_is_shown(tcpserver, monke
             monkeypatch.undo()
             client.send(b", world")
 
-        monkeypatch.setattr(tcpserver._task_host, "pause", pause)
+        monkeypatch.setattr(tcpserver.task_host, "pause", pause)
         client.send(b"Goodbye")
         assert await failure_of(tcpserver) == (
             "Expected to read b'Good day!' but actually read b'Goodbye, '"
@@ -443,7 +443,7 @@ async def test_what_arrives_with_the_last_tick_is_in_time(tcpserver, monkeypatch
     tcpserver.expect_connect()
     expected = tcpserver.expect_bytes(b"Hello")
     with socket.create_connection(tcpserver.address) as client:
-        settle = tcpserver._task_host.settle
+        settle = tcpserver.task_host.settle
         settled = []
         judged = anyio.Event()
 
@@ -454,7 +454,7 @@ async def test_what_arrives_with_the_last_tick_is_in_time(tcpserver, monkeypatch
             await settle(progress)
             judged.set()
 
-        monkeypatch.setattr(tcpserver._task_host, "settle", settle_late)
+        monkeypatch.setattr(tcpserver.task_host, "settle", settle_late)
         assert await expected.wait() == b"Hello"
         assert settled == [False]
         await judged.wait()

@@ -44,7 +44,9 @@ LOWER = {
     "_report.tls",
     "_rule",
     "_script",
+    "_server_script",
     "_steps",
+    "_surroundings",
     "_tls_setting",
     "_traceback",
     "_transcript",
@@ -52,13 +54,16 @@ LOWER = {
 
 #: The modules between the two lines: anyio, but no pytest.
 MIDDLE = {
+    "_address",
     "_asyncio_streams",
+    "_blocking",
     "_certificates",
     "_engine",
     "_factory",
     "_host",
     "_interlude",
     "_listening",
+    "_opening",
     "_performer",
     "_reception",
     "_run",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from pytest_tcpclient import TLS
 from pytest_tcpclient._options import CHECKS, Options
 
 NAMES = (
-    "host, port, tls, timeout, framing, newline, name, check_pending, check_unexpected, "
+    "host, port, path, tls, timeout, framing, newline, name, check_pending, check_unexpected, "
     "check_extra_connections, check_left_open, check_streams, strict"
 )
 
@@ -64,6 +65,10 @@ def test_setting_nothing_changes_nothing() -> None:
         ("host", "0:0:0:0:0:0:0:1", "::1"),
         ("port", 0, 0),
         ("port", 65535, 65535),
+        ("path", None, None),
+        ("path", True, True),
+        ("path", "/tmp/s", "/tmp/s"),
+        ("path", Path("/tmp/s"), "/tmp/s"),
         ("tls", None, None),
         ("tls", False, None),
         ("tls", True, TLS()),
@@ -114,6 +119,11 @@ def test_values_that_are_taken(name: str, value: object, stored: object) -> None
         ("port", 80.0, TypeError, "port must be a port number, not 80.0"),
         ("port", -1, ValueError, "port must be a port number, 0 to 65535, not -1"),
         ("port", 65536, ValueError, "port must be a port number, 0 to 65535, not 65536"),
+        ("path", 5, TypeError, "path must be a path, or True for a new one, not 5"),
+        ("path", False, TypeError, "path must be a path, or True for a new one, not False"),
+        ("path", b"/tmp/s", TypeError, "path must be a path, or True for a new one, not b'/tmp/s'"),
+        ("path", "", ValueError, "path must be the path of a file, not ''"),
+        ("path", "\0s", ValueError, "path must be the path of a file, not '\\x00s'"),
         ("tls", "1.3", TypeError, "tls must be True, a TLS(...) or an ssl.SSLContext, not '1.3'"),
         ("timeout", None, TypeError, "timeout must be a number of seconds, not None"),
         ("timeout", -1, ValueError, "timeout must be a number of seconds, zero or more, not -1"),
@@ -177,3 +187,14 @@ def test_a_single_check_wins_over_strict(check: str, strict: bool) -> None:
         options = Options().but(settings)
         others = dict.fromkeys(CHECKS, strict) | {"check_streams": None if strict else False}
         assert {each: getattr(options, each) for each in CHECKS} == others | {check: not strict}
+
+
+@pytest.mark.parametrize(("name", "value"), [("host", "::1"), ("port", 5000)])
+def test_a_port_or_a_path(name: str, value: object) -> None:
+    """A server has one of them; what is said later takes the place of what was said before."""
+    with pytest.raises(ValueError, match=rf"^a server listens on a path or on a {name}, not on "):
+        Options().but({"path": "/tmp/s", name: value})
+    on_path = Options().but({name: value}).but({"path": "/tmp/s"})
+    assert on_path == Options(path="/tmp/s")
+    assert on_path.but({name: value}) == Options().but({name: value})
+    assert Options().but({"path": None, name: value}) == Options().but({name: value})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import pytest
 from runs import EVERY_RUNNER, INI, RUNNERS, Runner, run
@@ -42,7 +43,7 @@ def test_marker_is_documented(pytester):
     """pytest --markers."""
     pytester.makeini(INI)
     pytester.runpytest("--markers").stdout.fnmatch_lines(
-        ["@pytest.mark.tcpserver(host, port, tls, timeout, framing, newline, name, strict, *"]
+        ["@pytest.mark.tcpserver(host, port, path, tls, timeout, framing, newline, name, strict, *"]
     )
 
 
@@ -115,9 +116,9 @@ def test_bad_settings_are_named(pytester, arguments, words):
         ),
         (
             "colour='red'",
-            "there is no option 'colour'; there are host, port, tls, timeout, framing, newline, "
-            "name, check_pending, check_unexpected, check_extra_connections, check_left_open, "
-            "check_streams, strict",
+            "there is no option 'colour'; there are host, port, path, tls, timeout, framing, "
+            "newline, name, check_pending, check_unexpected, check_extra_connections, "
+            "check_left_open, check_streams, strict",
         ),
         ("2", "it takes keyword arguments only"),
     ],
@@ -202,9 +203,10 @@ def test_a_plain_test_is_told_what_to_do(pytester, fixture):
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
         [
-            f"`{fixture}` serves async tests only, and test_it is not one: write it as "
-            "`async def`, and mark it with @pytest.mark.anyio, @pytest.mark.asyncio "
-            "(pytest-asyncio) or @pytest.mark.trio (pytest-trio)."
+            f"`{fixture}` serves async tests only, and test_it is not one: take "
+            f"`blocking_{fixture}`, or write it as `async def`, and mark it with "
+            "@pytest.mark.anyio, @pytest.mark.asyncio (pytest-asyncio) or @pytest.mark.trio "
+            "(pytest-trio)."
         ]
     )
 
@@ -688,7 +690,8 @@ def test_the_error_can_be_pickled():
 def test_a_run_without_certificates_leaves_none(monkeypatch):
     """There may be nothing to remove at its end."""
     monkeypatch.delitem(sys.modules, "pytest_tcpclient._certificates", raising=False)
-    assert plugin.pytest_unconfigure() is None
+    config = SimpleNamespace(stash=pytest.Stash())
+    assert plugin.pytest_unconfigure(config) is None
 
 
 # The picture of a conversation
@@ -766,6 +769,62 @@ def test_the_picture_of_each_server_that_has_failed(pytester):
     output = printed(pytester, source.format(name="script", last=last))
     output.fnmatch_lines(["--* Conversation with two --*"])
     output.no_fnmatch_line("*Conversation with one*")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        """
+        async def test_fails():
+            async with pytest_tcpclient.open_tcp_server() as server:
+                server.expect_connect()
+                server.expect_bytes(b"Hello")
+                async with await connect(server) as client:
+                    await client.send(b"Help!")
+                    await server.join()
+        """,
+        """
+        def test_fails(blocking_tcpserver):
+            blocking_tcpserver.expect_connect()
+            blocking_tcpserver.expect_bytes(b"Hello")
+            with socket.create_connection(blocking_tcpserver.address) as client:
+                client.send(b"Help!")
+                blocking_tcpserver.join()
+        """,
+        """
+        async def test_fails(tcpserver):
+            async with tcpserver.script() as script:
+                script.expect_connect()
+                script.expect_bytes(b"Hello")
+                async with await connect(tcpserver) as client:
+                    await client.send(b"Help!")
+        """,
+    ],
+    ids=["without a fixture", "blocking", "script of its own"],
+)
+def test_the_picture_of_servers_of_all_kinds(pytester, source):
+    """Whoever has made it."""
+    source = "import pytest_tcpclient\n" + textwrap.dedent(source)
+    printed(pytester, source).fnmatch_lines(
+        [
+            "--* Conversation with 127.0.0.1:* --*",
+            "           client                       server",
+            "    0.00 s  │── connects ───────────────────▶│   expect_connect()",
+            "    0.?? s  │── b'Help!' ───────────────────▶│ ✗ expect_bytes(b'Hello')",
+        ],
+        consecutive=True,
+    )
+
+
+def test_a_failure_of_no_server_has_no_picture(pytester):
+    """Whatever attributes an error has."""
+    source = """
+        def test_fails(blocking_tcpserver):
+            error = ValueError()
+            error.failure = "mine"
+            raise error
+    """
+    printed(pytester, source).no_fnmatch_line("*Conversation*")
 
 
 def test_a_test_that_passes_has_no_picture(pytester):

@@ -258,8 +258,7 @@ def test_bytes_must_not_be_empty(word: str) -> None:
 def test_a_script_is_abstract() -> None:
     """Something has to take the steps."""
     assert Script.__abstractmethods__ == {
-        *("_declare", "_reach", "_limit"),
-        *("_add_rule", "_framing", "_newline"),
+        *("_declare", "_limit", "_add_rule", "_framing", "_newline"),
     }
     with pytest.raises(TypeError):
         Script()  # type: ignore[abstract]

@@ -9,6 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._blocking import (
+        BlockingConnection,
+        BlockingTcpServer,
+        BlockingTcpServerFactory,
+        open_blocking_tcp_server,
+    )
     from ._contents import ANY
     from ._cuts import cuts, splits
     from ._errors import ScriptError, ScriptMismatch
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
         line,
         until,
     )
+    from ._opening import open_tcp_server
     from ._rule import Rule
     from ._script import Script
     from ._server import Connection, TcpServer
@@ -39,6 +46,9 @@ __all__ = [
     "ANY",
     "NEED_DATA",
     "TLS",
+    "BlockingConnection",
+    "BlockingTcpServer",
+    "BlockingTcpServerFactory",
     "Connection",
     "Failure",
     "Framing",
@@ -60,12 +70,17 @@ __all__ = [
     "frame",
     "in_any_order",
     "line",
+    "open_blocking_tcp_server",
+    "open_tcp_server",
     "splits",
     "until",
 ]
 
 _HOMES = {
     "ANY": "_contents",
+    "BlockingConnection": "_blocking",
+    "BlockingTcpServer": "_blocking",
+    "BlockingTcpServerFactory": "_blocking",
     "Connection": "_server",
     "Failure": "_failure",
     "Framing": "_framings",
@@ -89,6 +104,8 @@ _HOMES = {
     "frame": "_matchers",
     "in_any_order": "_matchers",
     "line": "_matchers",
+    "open_blocking_tcp_server": "_blocking",
+    "open_tcp_server": "_opening",
     "splits": "_cuts",
     "until": "_matchers",
 }

@@ -102,7 +102,8 @@ class Engine:
         self._logging = LOG.isEnabledFor(logging.DEBUG)
         with suppress(OSError, LookupError):  # It was reset, and has no addresses any more.
             address = stream.extra(SocketAttribute.remote_address)
-            self.client_address = str(address[0]), int(address[1])
+            if isinstance(address, tuple):  # That of a unix socket has none.
+                self.client_address = str(address[0]), int(address[1])
         self._note(What.CONNECTED)
         if isinstance(stream, TlsStream):
             self.tls = stream

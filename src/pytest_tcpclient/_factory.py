@@ -11,7 +11,7 @@ from ._supervisor import Supervisor
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ._options import Settings
+    from ._options import Options, Settings
 
 
 class TcpServerFactory:
@@ -43,6 +43,8 @@ class TcpServerFactory:
 
         :param host: where to listen: an IP address; by default 127.0.0.1 and ::1.
         :param port: 1 to 65535; by default a free one.
+        :param path: the path of a unix socket on which it listens instead; ``True`` for one in a
+            new directory, which is removed at the end.
         :param tls: ``True`` if it speaks TLS, with a throw-away certificate for localhost; or a
             :class:`TLS`, which says more, or an ``ssl.SSLContext``.
         :param timeout: seconds that a step may take if it does not say so itself.
@@ -59,7 +61,15 @@ class TcpServerFactory:
         :raises OSError: if the address is not to be had.
         """
         __tracebackhide__ = True
-        return await self._supervisor.open_server(self._supervisor.options.but(options))
+        return await self._open(self._checked(options))
+
+    def _checked(self, options: Settings) -> Options:
+        __tracebackhide__ = True
+        return self._supervisor.options.but(options)
+
+    async def _open(self, options: Options) -> TcpServer:
+        __tracebackhide__ = True
+        return await self._supervisor.open_server(options)
 
     async def stop(self) -> None:
         """End all servers made so far, and check them as at the end of a test.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import merge
 from typing import Literal
 
 from ._framings import Incomplete
 from ._matchers import Difference
 from ._steps import Place, Skipped, Step
+from ._transcript import Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +329,7 @@ class Failure:
     :ivar end: how the client had ended the connection by then, if it had.
     :ivar elsewhere: what its other connections still wait for, with their numbers.
     :ivar unclaimed: what connections have said that belong to no ``expect_connect()``.
+    :ivar transcript: what happened on the connections of the server.
     """
 
     problem: Problem
@@ -339,6 +341,7 @@ class Failure:
     end: Literal["", "closed", "reset"] = ""
     elsewhere: tuple[tuple[int, Step], ...] = ()
     unclaimed: tuple[tuple[int, bytes], ...] = ()
+    transcript: Transcript | None = field(default=None, compare=False, repr=False)
 
     @property
     def only_the_end(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ._errors import ScriptError
@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from ._steps import Step
 
 T = TypeVar("T")
+
+
+class Waiter(Protocol):
+    """What waits for the server in the thread of the test."""
+
+    @abstractmethod
+    def run(self, what: str, function: Callable[..., Coroutine[Any, Any, T]], *args: object) -> T:
+        """Run a coroutine function where the server is, and wait for it."""
 
 
 class Waiting(Protocol):
@@ -29,7 +37,9 @@ class Handle(Generic[T]):
     like a forgotten ``await``.
     """
 
-    __slots__ = ("_after", "_done", "_over", "_received", "_script", "_step", "_when_over")
+    __slots__ = (
+        *("_after", "_done", "_over", "_received", "_script", "_step", "_waiter", "_when_over"),
+    )
 
     def __init__(
         self, step: Step, script: Waiting | None, after: Handle[Any] | None = None
@@ -41,6 +51,7 @@ class Handle(Generic[T]):
         self._over = False
         self._received: T | None = None
         self._when_over: list[Callable[[], None]] = []
+        self._waiter: Waiter | None = None
 
     def __repr__(self) -> str:
         state = "done" if self._done else "skipped" if self._over else "not done"
@@ -82,9 +93,31 @@ class Handle(Generic[T]):
         :raises ScriptError: if the step was optional, and was skipped.
         """
         __tracebackhide__ = True
+        if self._waiter is not None:
+            raise ScriptError("wait() on a handle of a blocking server: call result()")
+        return await self._wait()
+
+    def result(self) -> T:
+        """Wait until the step is done, and return what it received: of a blocking server.
+
+        :raises ScriptMismatch: as :meth:`wait` does, if the server has failed.
+        :raises ScriptError: if the step was optional, and was skipped.
+        """
+        __tracebackhide__ = True
+        if self._waiter is None:
+            raise ScriptError("result() on a handle of an async server: `await handle.wait()`")
+        return self._waiter.run("result()", self._wait)
+
+    async def _wait(self) -> T:
+        __tracebackhide__ = True
         assert self._script is not None  # Nobody gets the handle of a rule's reply.
         await self._script._reach(self)
         return self.received
+
+    def _of(self, waiter: Waiter) -> Handle[T]:
+        """The same handle, for sync code."""
+        self._waiter = waiter
+        return self
 
     def _complete(self, received: Any) -> None:
         self._done = True

@@ -59,6 +59,7 @@ class Host:
         self._watched: list[Watched] = []
         self._later: list[tuple[Callable[..., Coroutine[Any, Any, object]], tuple[Any, ...]]] = []
         self.lost = 0.0
+        self._stopped_at: float | None = None
         self._stopped = anyio.Event()
         self._tasks: TaskGroup | None = None
         if self._trio is None:
@@ -110,6 +111,8 @@ class Host:
         The steps of a test may be declared where no loop runs, in a sync fixture: then it
         is started by the next tick.
         """
+        if self._stopped.is_set():
+            return  # Nothing is to be done any more.
         if self._tasks is not None and self.is_here():
             self._tasks.start_soon(self._guard, function, *args)
         else:
@@ -126,7 +129,18 @@ class Host:
 
     def now(self) -> float:
         """Seconds, without those in which the event loop was blocked."""
-        return self.time() - self.lost
+        return (self.time() if self._stopped_at is None else self._stopped_at) - self.lost
+
+    def stop_clock(self) -> None:
+        """The time from now on does not count, until :meth:`start_clock`."""
+        if self._stopped_at is None:
+            self._stopped_at = self.time()
+
+    def start_clock(self) -> None:
+        """It counts again."""
+        if self._stopped_at is not None:
+            self.lost += self.time() - self._stopped_at
+            self._stopped_at = None
 
     async def pause(self, seconds: float) -> None:
         """Let others run for so long. A clock that a test moves by hand is not slept on."""
@@ -182,6 +196,10 @@ class Host:
         while True:
             await anyio.sleep(max(0.0, due - self.time()))
             now = self.time()
+            if self._stopped_at is not None:
+                due = now + TICK
+                self._start_late()
+                continue
             if not self._mock_clock:
                 self.lost += max(0.0, now - due)
             self._start_late()

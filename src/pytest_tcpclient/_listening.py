@@ -5,7 +5,11 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
+import shutil
 import socket
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
 
 __tracebackhide__ = True  # What is wrong here is wrong at the line of the test.
 
@@ -18,6 +22,46 @@ _SHARE = getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)
 #: How often a port whose twin on ::1 is taken is exchanged for another one. On a busy
 #: machine about one port in a thousand is.
 TRIES = 20
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where sockets listen: on a port, or on a path.
+
+    :ivar directory: what was made for the path, and goes with it.
+    """
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    directory: str = ""
+
+    def __str__(self) -> str:
+        if self.path:
+            return self.path
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def remove(self) -> None:
+        """Leave no file."""
+        if self.path:
+            with suppress(OSError):  # The test may have removed it.
+                os.unlink(self.path)
+        if self.directory:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def listen_at(
+    host: str | None, port: int, path: str | bool | None = None
+) -> tuple[list[socket.socket], Endpoint]:
+    """Bind and listen, on a port or on a path.
+
+    :param path: where; ``True`` for one in a new directory, which is removed with it.
+    :raises OSError: if the address is not to be had.
+    """
+    if path is not None:
+        return _listen_on_path(path)
+    sockets = listen(host, port)
+    return sockets, Endpoint(*sockets[0].getsockname()[:2])
 
 
 def listen(host: str | None, port: int) -> list[socket.socket]:
@@ -44,12 +88,16 @@ def listen(host: str | None, port: int) -> list[socket.socket]:
                 raise
 
 
-def hold(listener: socket.socket) -> socket.socket:
+def hold(listener: socket.socket, path: str = "") -> socket.socket:
     """A socket that keeps the address of a listening one when that is closed.
 
     It does not listen, so that whoever connects is refused, until ``listen()`` is called. A
     port that is bound by nobody would be lost to the next one who asks for any port.
+
+    :param path: where the listener is, if it is a unix socket.
     """
+    if path:
+        return _hold_path(path)
     version = listener.family
     holder = socket.socket(version)
     holder.setblocking(False)
@@ -61,6 +109,41 @@ def hold(listener: socket.socket) -> socket.socket:
         holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     holder.bind(listener.getsockname())
     return holder
+
+
+def _listen_on_path(path: str | bool) -> tuple[list[socket.socket], Endpoint]:
+    directory = ""
+    if not isinstance(path, str):
+        directory = tempfile.mkdtemp(prefix="pytest-tcpclient-")
+        path = os.path.join(directory, "socket")
+    endpoint = Endpoint(path=os.path.abspath(path), directory=directory)
+    listener = _unix_socket(endpoint.path)
+    try:
+        listener.bind(endpoint.path)
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        raise OSError(error.errno, f"cannot listen on {endpoint.path}: {reason}") from None
+    listener.listen(BACKLOG)
+    return [listener], endpoint
+
+
+def _hold_path(path: str) -> socket.socket:
+    # There is always something at the path, and a client is refused rather than told that
+    # nothing is there. A name of the same length is short enough for a socket, too.
+    aside = path[:-1] + ("-" if path.endswith("~") else "~")
+    holder = _unix_socket(path)
+    holder.bind(aside)
+    os.replace(aside, path)
+    return holder
+
+
+def _unix_socket(path: str) -> socket.socket:
+    if not hasattr(socket, "AF_UNIX"):
+        raise OSError(errno.EAFNOSUPPORT, f"cannot listen on {path}: no unix sockets here")
+    unix_socket = socket.socket(socket.AF_UNIX)
+    unix_socket.setblocking(False)
+    return unix_socket
 
 
 def _listening(host: str, port: int) -> socket.socket:

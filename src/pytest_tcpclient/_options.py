@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -28,6 +29,7 @@ class Settings(TypedDict, total=False):
 
     host: str | None
     port: int
+    path: str | os.PathLike[str] | bool | None
     tls: bool | TLS | SSLContext | None
     timeout: float
     framing: Framing[Any]
@@ -48,6 +50,8 @@ class Options:
     :ivar host: where to listen: an IP address, or ``None`` or ``"localhost"`` for
         127.0.0.1 and ::1.
     :ivar port: 1 to 65535, or 0 for a free one.
+    :ivar path: the path of a unix socket on which it listens instead, or ``True`` for one in a
+        directory of its own, which is removed with it.
     :ivar tls: how it speaks TLS; ``None`` if it does not.
     :ivar timeout: seconds that an expectation may take if it does not say so itself.
     :ivar framing: how the messages of ``expect_frame()`` and ``send_frame()`` are delimited;
@@ -64,6 +68,7 @@ class Options:
 
     host: str | None = None
     port: int = 0
+    path: str | bool | None = None
     tls: TLS | SSLContext | None = None
     timeout: float = 1.0
     framing: Checked | None = None
@@ -75,7 +80,7 @@ class Options:
     check_left_open: bool = True
     check_streams: bool | None = None
 
-    def but(self, settings: Mapping[str, object]) -> Options:
+    def but(self, settings: Mapping[str, object] | Settings) -> Options:
         """These options with some of them set, ``strict=False`` for all the checks.
 
         :raises TypeError: for a name that is no option, or a value of the wrong type.
@@ -96,6 +101,13 @@ class Options:
                 changes["check_streams"] = Options.check_streams  # One script, one verdict.
         for name, value in settings.items():
             changes[name] = _CHECKED[name](name, value)
+        on_port = {"host", "port"}.intersection(changes)
+        if changes.get("path") is not None:
+            if on_port:
+                raise ValueError(f"a server listens on a path or on a {min(on_port)}, not on both")
+            changes |= {"host": Options.host, "port": Options.port}
+        elif on_port:
+            changes["path"] = Options.path
         return replace(self, **changes)
 
 
@@ -136,6 +148,21 @@ def _checked_port(name: str, value: object) -> int:
     return value
 
 
+def _checked_path(name: str, value: object) -> str | bool | None:
+    __tracebackhide__ = True
+    if value is None or value is True:
+        return value
+    try:
+        path = os.fspath(value)  # type: ignore[call-overload]
+    except TypeError:
+        path = None
+    if not isinstance(path, str):
+        raise TypeError(f"{name} must be a path, or True for a new one, not {value!r}")
+    if not path or "\0" in path:
+        raise ValueError(f"{name} must be the path of a file, not {value!r}")
+    return path
+
+
 def _checked_name(name: str, value: object) -> str | None:
     __tracebackhide__ = True
     if value is not None and not isinstance(value, str):
@@ -146,6 +173,7 @@ def _checked_name(name: str, value: object) -> str | None:
 _CHECKED: dict[str, Callable[[str, Any], Any]] = {
     "host": _checked_host,
     "port": _checked_port,
+    "path": _checked_path,
     "tls": _checked_tls,
     "timeout": checked_seconds,
     "framing": _checked_framing,

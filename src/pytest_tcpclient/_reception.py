@@ -86,6 +86,7 @@ class Reception(Generic[Expected]):
         sockets: list[socket.socket],
         desk: Desk[Expected],
         context: SSLContext | None = None,
+        path: str = "",
     ) -> None:
         #: How many connections were accepted.
         self.count = 0
@@ -93,6 +94,7 @@ class Reception(Generic[Expected]):
         self._sockets = sockets
         self._desk = desk
         self._context = context
+        self._path = path
         self._listeners: list[SocketListener] = []
         self._pairing: Pairing[Expected, Arrival[Expected]] = Pairing()
 
@@ -116,7 +118,7 @@ class Reception(Generic[Expected]):
     async def hold(self) -> None:
         """Refuse connections, and keep the port."""
         if self._listeners:
-            self._sockets = [hold(each) for each in self._sockets]
+            self._sockets = [hold(each, self._path) for each in self._sockets]
         await self.close()
 
     async def resume(self) -> None:
@@ -125,6 +127,15 @@ class Reception(Generic[Expected]):
             for raw_socket in self._sockets:
                 raw_socket.listen(BACKLOG)
             await self.open()
+
+    async def lend(self, desk: Desk[Expected]) -> None:
+        """Tell somebody else of connections from now on, of new ones only."""
+        await self.resume()
+        await self._host.settle(lambda: self.count)  # Who has connected already is not new.
+        await self.dismiss()
+        self._pairing = Pairing()
+        self.count = 0
+        self._desk = desk
 
     async def close(self) -> None:
         """Accept no connection any more."""

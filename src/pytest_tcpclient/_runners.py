@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import enum
 import inspect
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 if TYPE_CHECKING:
+    from ._blocking import BlockingTcpServerFactory, Watch
     from ._factory import TcpServerFactory
     from ._server import TcpServer
     from ._supervisor import Supervisor
@@ -30,6 +31,9 @@ LoopScope = Literal["function", "class", "module", "package", "session"]
 LOOP_SCOPES: tuple[LoopScope, ...] = ("function", "class", "module", "package", "session")
 
 SUPERVISOR: pytest.StashKey[Supervisor] = pytest.StashKey()
+
+#: Who watches the blocking servers of a test.
+WATCH: pytest.StashKey[Watch] = pytest.StashKey()
 
 _HOW_TO_RUN = (
     "mark it with @pytest.mark.anyio, @pytest.mark.asyncio (pytest-asyncio) or "
@@ -51,19 +55,13 @@ def runner_of(item: pytest.Item, fixture: str) -> Runner:
     :raises pytest.fail.Exception: if nothing does. The sentence says what to do.
     """
     function, _ = test_function(item)
-    plugins = item.config.pluginmanager
     if not inspect.iscoroutinefunction(function):
         pytest.fail(
-            f"`{fixture}` serves async tests only, and {item.name} is not one: "
-            f"write it as `async def`, and {_HOW_TO_RUN}.",
+            f"`{fixture}` serves async tests only, and {item.name} is not one: take "
+            f"`blocking_{fixture}`, or write it as `async def`, and {_HOW_TO_RUN}.",
             pytrace=False,
         )
-    claims = {
-        Runner.ASYNCIO: item.get_closest_marker("asyncio") and plugins.has_plugin("asyncio"),
-        Runner.TRIO: item.get_closest_marker("trio") and plugins.has_plugin("trio"),
-        Runner.ANYIO: "anyio_backend" in getattr(item, "fixturenames", ()),
-    }
-    claimants = [runner for runner, claim in claims.items() if claim]
+    claimants = claimants_of(item)
     if not claimants:
         pytest.fail(f"`{fixture}`: nothing runs {item.name}: {_HOW_TO_RUN}.", pytrace=False)
     if len(claimants) > 1:
@@ -75,6 +73,17 @@ def runner_of(item: pytest.Item, fixture: str) -> Runner:
             pytrace=False,
         )
     return claimants[0]
+
+
+def claimants_of(item: pytest.Item) -> list[Runner]:
+    """What runs this async test; more than one if they do not know of each other."""
+    plugins = item.config.pluginmanager
+    claims = {
+        Runner.ASYNCIO: item.get_closest_marker("asyncio") and plugins.has_plugin("asyncio"),
+        Runner.TRIO: item.get_closest_marker("trio") and plugins.has_plugin("trio"),
+        Runner.ANYIO: "anyio_backend" in getattr(item, "fixturenames", ()),
+    }
+    return [runner for runner, claim in claims.items() if claim]
 
 
 def test_function(item: pytest.Item) -> tuple[Any, tuple[object, str]]:
@@ -127,6 +136,19 @@ async def hosted_factory(request: pytest.FixtureRequest) -> AsyncIterator[TcpSer
         await supervisor.close()
 
 
+@contextmanager
+def hosted_blocking_factory(request: pytest.FixtureRequest) -> Iterator[BlockingTcpServerFactory]:
+    """The hidden fixture behind the blocking ones."""
+    watch = request.node.stash[WATCH]
+    supervisor = watch.supervisor
+    try:
+        yield watch.factory()
+        if supervisor.deferred and supervisor.completed:
+            watch.bridge.run("", supervisor.finish)
+    finally:
+        watch.bridge.run("", supervisor.close)
+
+
 def asyncio_fixtures() -> ModuleType:
     """A plugin with the fixtures that pytest-asyncio runs, one for each scope of a loop."""
     import pytest_asyncio
@@ -174,7 +196,7 @@ def _has_teardown(definition: pytest.FixtureDef[object]) -> bool:
     )
 
 
-def rules_for(runner: Runner, grace: float, factor: float) -> Rules:
+def rules_for(runner: Runner | None, grace: float, factor: float) -> Rules:
     """What the supervisor must know of pytest and of what runs the test."""
     from ._outcome import Failed
     from ._verdict import Rules

@@ -85,10 +85,6 @@ class Script(ABC):
         """Take one step into the script."""
 
     @abstractmethod
-    async def _reach(self, handle: Handle[Any]) -> None:
-        """Wait for a step of this script; raise if it cannot come true."""
-
-    @abstractmethod
     def _limit(self, timeout: float | None) -> float:
         """The limit of a step: its own timeout or the server's, times the factor."""
 
@@ -496,7 +492,8 @@ class Script(ABC):
     def send_reset(self) -> Handle[None]:
         """Abort the connection: the client gets ``ECONNRESET``, and not EOF.
 
-        What was sent just before may not arrive. Nothing may follow on this connection.
+        What was sent just before may not arrive. Nothing may follow on this connection. Unix
+        sockets know no reset: there the client gets EOF, and ``EPIPE`` when it sends.
         """
         __tracebackhide__ = True
         return self._declare(SendReset("send_reset", place_of_caller()))

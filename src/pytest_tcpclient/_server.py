@@ -9,16 +9,17 @@ from __future__ import annotations
 import ssl
 import traceback
 from abc import abstractmethod
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
-from types import CoroutineType
-from typing import Any, Literal, NamedTuple, Protocol, overload
+from types import CoroutineType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, overload
 
 import anyio
 
 from . import _certificates
+from ._address import Address
 from ._asyncio_streams import StreamsWatcher
-from ._checked import checked_flag, checked_seconds
 from ._conversation import Conversation
 from ._engine import LOG, REST, Engine
 from ._errors import ScriptError
@@ -35,15 +36,15 @@ from ._failure import (
 )
 from ._framings import Checked, LengthPrefixed
 from ._handle import Handle
-from ._host import Host, current_asyncio_task
+from ._host import Host, current_asyncio_task, is_cancellation
 from ._interlude import Interlude
-from ._listening import listen
-from ._matchers import Matcher, named
+from ._listening import listen_at
 from ._options import Options
 from ._reception import Arrival, Reception
-from ._report import headline, picture
+from ._report import headline
 from ._rule import Rule
-from ._script import Script, place_of_caller
+from ._script import Script
+from ._server_script import ServerScript
 from ._steps import (
     ExpectConnect,
     ExpectDisconnect,
@@ -56,8 +57,13 @@ from ._steps import (
     StopListening,
     Wait,
 )
-from ._tls_setting import TLS
+from ._surroundings import current
 from ._transcript import Transcript
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._options import Settings
 
 #: How messages are delimited if nothing else is said, as in 0.7.
 _DEFAULT_FRAMING = LengthPrefixed()
@@ -81,6 +87,16 @@ class Referee(Protocol):
     @abstractmethod
     def settle(self, failure: Failure) -> BaseException:
         """The error for this failure, which is settled by being raised."""
+
+    @abstractmethod
+    def take_in(self, guest: TcpServer) -> None:
+        """There is another server, which belongs to a part of the test."""
+
+    @abstractmethod
+    async def conclude_part(
+        self, guest: TcpServer, raised: BaseException | None
+    ) -> BaseException | None:
+        """That part is over, and has raised this: return what it ends with."""
 
 
 class Connection(Script, Handle["Connection"]):
@@ -140,9 +156,10 @@ class Connection(Script, Handle["Connection"]):
     def client_address(self) -> tuple[str, int]:
         """Host and port from which the client has connected.
 
-        :raises ScriptError: if it has not.
+        :raises ScriptError: if it has not, or the server listens on a unix socket.
         """
         __tracebackhide__ = True
+        self._server._on_port("client_address")
         address = self._engine.client_address
         if address is None:
             raise ScriptError(f"nobody has connected to {self!r} yet")
@@ -176,6 +193,16 @@ class Connection(Script, Handle["Connection"]):
         return self._server._newline
 
 
+#: Steps that are about no connection. (So is a pause, if it is declared on the server.)
+_OF_THE_SERVER = (ExpectNoConnection, StopListening, ResumeListening)
+
+
+_ELSEWHERE = (
+    "the server runs in another event loop than what waits for it: a fixture of a wider scope "
+    "needs the loop of its tests (loop_scope= of pytest-asyncio, anyio_backend of the same scope)"
+)
+
+
 class _Busy(NamedTuple):
     """What a server was at when a connection came that nobody expected."""
 
@@ -183,40 +210,53 @@ class _Busy(NamedTuple):
     step: Step | None = None
 
 
-class TcpServer(Script):
+class TcpServer(Address, ServerScript[Connection]):
     """A server in the process of the test. It follows a script and talks to the client.
 
     Made by the ``tcpserver`` and ``tcpserver_factory`` fixtures. Steps declared on the
     server run in the order in which they are declared; each is about the connection of the
     last :meth:`expect_connect` above it.
 
-    :ivar host: the IP address on which it listens; by default 127.0.0.1, and ::1 as well.
-    :ivar port: the port, the same on all its addresses.
     :ivar connections: what :meth:`expect_connect` has returned so far.
     :ivar transcript: what happened so far on the connections.
     """
 
-    def __init__(self, host: Host, options: Options, factor: float, referee: Referee) -> None:
+    def __init__(
+        self,
+        host: Host,
+        options: Options,
+        factor: float,
+        referee: Referee,
+        lender: TcpServer | None = None,
+    ) -> None:
         __tracebackhide__ = True
         tls = options.tls
         self._context = None if tls is None else _certificates.server_context(tls)
-        sockets = listen(options.host, options.port)
-        self.host: str
-        self.port: int
-        self.host, self.port = sockets[0].getsockname()[:2]
-        self.name = options.name or f"{self.host}:{self.port}"
+        self._lender = lender
+        if lender is None:
+            sockets, endpoint = listen_at(options.host, options.port, options.path)
+            self._reception: Reception[Connection] = Reception(
+                host, sockets, self, self._context, endpoint.path
+            )
+        else:
+            endpoint, self._reception = lender._endpoint, lender._reception
+        Address.__init__(self, endpoint, tls)
+        self.name = options.name or str(endpoint)
         self.connections: list[Connection] = []
-        self.transcript = Transcript()
+        self.transcript = Transcript(current().transcript_limit)
         self.failure: Failure | None = None
         self.stopped = False
+        #: Why it takes no steps, if it does not.
+        self._retired = ""
+        #: Whether a script of its own is played.
+        self._lent = False
         #: How many tasks wait for the server: these learn of a failure at once.
         self.joining = 0
-        self._task_host = host
+        self.task_host = host
         self._options = options
         self._factor = factor
-        self._referee = referee
+        self.referee = referee
         self._settled = False
-        self._reception: Reception[Connection] = Reception(host, sockets, self, self._context)
         self._busy_then: dict[int, _Busy] = {}
         self._watcher: StreamsWatcher | None = None
         self._overdue = -1
@@ -231,150 +271,7 @@ class TcpServer(Script):
     def __repr__(self) -> str:
         return f"<TcpServer {self.name}>"
 
-    @property
-    def service_port(self) -> int:
-        """The port, under the name that it had in 0.7."""
-        return self.port
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port, as the ``connect`` functions of most libraries take them."""
-        return self.host, self.port
-
-    def url(self, scheme: str) -> str:
-        """The address as a URL: ``url("https")`` is ``"https://127.0.0.1:5000"``."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{host}:{self.port}"
-
-    # TLS
-
-    def client_ssl_context(self, *, client_cert: bool = True) -> ssl.SSLContext:
-        """A context for the client, which trusts the throw-away certificates of the servers.
-
-        :param client_cert: whether it has a certificate of the client, too, which it shows if
-            it is asked to.
-        :raises ScriptError: if the server has an ``ssl.SSLContext`` of the test's own.
-        """
-        __tracebackhide__ = True
-        if self._context is not None and not isinstance(self._options.tls, TLS):
-            raise ScriptError(
-                "client_ssl_context() of a server with an ssl.SSLContext of your own: only you "
-                "know what its client needs"
-            )
-        return _certificates.client_context(client_cert=checked_flag("client_cert", client_cert))
-
-    @property
-    def ca_file(self) -> str:
-        """The path of a PEM file: the authority of the throw-away certificates."""
-        return _certificates.ca_file()
-
-    @property
-    def client_cert_file(self) -> str:
-        """The path of a PEM file: a certificate for a client, of the same authority."""
-        return _certificates.client_cert_file()
-
-    @property
-    def client_key_file(self) -> str:
-        """The path of a PEM file: the key of that certificate."""
-        return _certificates.client_key_file()
-
     # The script
-
-    def expect_connect(
-        self,
-        timeout: float | None = None,
-        *,
-        first: bytes | Matcher | None = None,
-        optional: bool = False,
-        handshake_fails: bool = False,
-    ) -> Connection:
-        """Expect that the client connects. If the server speaks TLS, the handshake is a part.
-
-        The n-th connection that is accepted belongs to the n-th ``expect_connect()``. The
-        client may connect before the declaration.
-
-        :param timeout: seconds, zero or more.
-        :param first: to tell connections apart that come in any order: bytes, or a matcher as
-            for :meth:`expect`, that the first bytes of the connection must satisfy. They are
-            still to be expected. A connection is offered to those that wait in the order in
-            which they were declared, so that one that says nothing is for nobody while
-            another ``first`` might still want it.
-        :param optional: the client need not connect: if it has not when the timeout has
-            passed, the steps that are about this connection are skipped.
-        :param handshake_fails: ``True`` if the TLS handshake must fail: because the client
-            refuses the certificate, for instance. The connection is closed then.
-        :return: the connection, for steps that are about this one.
-        """
-        __tracebackhide__ = True
-        self._check_running("expect_connect")
-        limit, options = self._timing(timeout, optional)
-        beginning = None if first is None else named("first", first)
-        if beginning is not None:
-            options["first"] = beginning
-            beginning = beginning.bound(self._framing, self._newline)
-        if checked_flag("handshake_fails", handshake_fails):
-            if self._context is None:
-                raise ScriptError("handshake_fails=True for a server without the option tls")
-            options["handshake_fails"] = True
-        declaration = ("expect_connect", place_of_caller(), (), options, limit, optional)
-        step = ExpectConnect(*declaration, fails=handshake_fails)
-        conversation = Conversation(
-            len(self.connections) + 1,
-            self.name,
-            self._limit(None) if self._options.check_unexpected else None,
-        )
-        conversation.encrypted = self._context is not None
-        engine = Engine(
-            conversation,
-            self._task_host,
-            self.transcript,
-            on_failure=self._fail,
-            # What a step waits for in vain may have been said on another connection.
-            before_time_out=self._turn_away,
-        )
-        connection = Connection(self, engine, step, None)
-        self.connections.append(connection)
-        self._engines.append(engine)
-        self._task_host.watch(engine)
-        for rule in self._rules:
-            engine.add_rule(rule)
-        self._append(engine, connection)
-        connection._when_over.append(partial(self._withdraw, connection))
-        self._reception.expect(connection, beginning)
-        return connection
-
-    def expect_no_connection(self, seconds: float) -> Handle[None]:
-        """Expect that the client does not connect for so long.
-
-        :param seconds: zero or more; not multiplied by ``--tcpclient-timeout-factor``.
-        """
-        __tracebackhide__ = True
-        seconds = checked_seconds("seconds", seconds)
-        return self._intermit(
-            ExpectNoConnection("expect_no_connection", place_of_caller(), (seconds,), {}, seconds)
-        )
-
-    def stop_listening(self) -> Handle[None]:
-        """Refuse connections (``ECONNREFUSED``), from when the steps before have been done.
-
-        Those that are there go on, and the port is kept.
-        """
-        __tracebackhide__ = True
-        return self._intermit(StopListening("stop_listening", place_of_caller()))
-
-    def resume_listening(self) -> Handle[None]:
-        """Accept connections again, on the same port."""
-        __tracebackhide__ = True
-        return self._intermit(ResumeListening("resume_listening", place_of_caller()))
-
-    def wait(self, seconds: float) -> Handle[None]:
-        """Pause between two steps, whatever they are about.
-
-        :param seconds: zero or more; not multiplied by ``--tcpclient-timeout-factor``.
-        """
-        __tracebackhide__ = True
-        seconds = checked_seconds("seconds", seconds)
-        return self._intermit(Wait("wait", place_of_caller(), (seconds,), {}, seconds))
 
     def _withdraw(self, connection: Connection) -> None:
         """The step is over: if it was skipped, the next client is not for it."""
@@ -405,6 +302,10 @@ class TcpServer(Script):
     def _declare(self, step: Step) -> Handle[Any]:
         __tracebackhide__ = True
         self._check_running(step.word)
+        if isinstance(step, ExpectConnect):
+            return self._expect_connection(step)
+        if isinstance(step, _OF_THE_SERVER) or type(step) is Wait:
+            return self._intermit(step)
         if not self.connections:
             # Reported by join(): the test may go on to connect.
             self._orphans.append(Handle(step, self))
@@ -412,21 +313,48 @@ class TcpServer(Script):
         connection = self.connections[-1]
         return self._append(connection._engine, Handle(step, connection))
 
+    def _expect_connection(self, step: ExpectConnect) -> Connection:
+        """Take a step with which a connection begins."""
+        __tracebackhide__ = True
+        conversation = Conversation(
+            len(self.connections) + 1,
+            self.name,
+            self._limit(None) if self._options.check_unexpected else None,
+        )
+        conversation.encrypted = self._context is not None
+        engine = Engine(
+            conversation,
+            self.task_host,
+            self.transcript,
+            on_failure=self._fail,
+            # What a step waits for in vain may have been said on another connection.
+            before_time_out=self._turn_away,
+        )
+        connection = Connection(self, engine, step, None)
+        self.connections.append(connection)
+        self._engines.append(engine)
+        self.task_host.watch(engine)
+        for rule in self._rules:
+            engine.add_rule(rule)
+        self._append(engine, connection)
+        connection._when_over.append(partial(self._withdraw, connection))
+        self._reception.expect(connection, step.first)
+        return connection
+
     def _intermit(self, step: Step) -> Handle[Any]:
         """Take a step that is about no connection."""
         __tracebackhide__ = True
-        self._check_running(step.word)
         if self._interlude is None:
             self._interlude = Interlude(
                 self.name,
-                self._task_host,
+                self.task_host,
                 self.transcript,
                 on_failure=self._fail,
                 before_time_out=self._turn_away,
                 reception=self._reception,
             )
             self._engines.append(self._interlude)
-            self._task_host.watch(self._interlude)
+            self.task_host.watch(self._interlude)
         return self._append(self._interlude, Handle(step, self))
 
     def _append(self, engine: Engine, handle: Handle[Any]) -> Handle[Any]:
@@ -434,7 +362,7 @@ class TcpServer(Script):
         __tracebackhide__ = True
         if self._declared_for is not engine:
             before = self._declared
-            if isinstance(handle._step, ExpectConnect) and "first" in handle._step.options:
+            if isinstance(handle._step, ExpectConnect) and handle._step.first is not None:
                 # Those that are told by what they say may come in any order.
                 while isinstance(before, Connection):
                     before = before._after
@@ -476,10 +404,52 @@ class TcpServer(Script):
     def _newline(self) -> bytes:
         return self._options.newline
 
+    # Servers of a wider scope
+
+    @property
+    def plays(self) -> bool:
+        """Whether it takes steps."""
+        return not (self.stopped or self._retired)
+
+    def retire(self, why: str) -> None:
+        """Take no steps any more, and drop those that are not done."""
+        self._retired = why
+        self._settled = True
+        self._orphans.clear()
+        for engine in self._engines:
+            engine.conversation.abandon()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there are steps that are not done."""
+        return bool(self._orphans or self._lasts())
+
+    def script(self, **options: Unpack[Settings]) -> AbstractAsyncContextManager[TcpServer]:
+        """A script of its own, for servers of a wider scope: one for each test.
+
+        ``async with server.script() as script:``. The script has all that a server has, and
+        listens where this one does. It begins empty: what has connected before is reset. It ends
+        with ``join()`` and the checks of the end of a test, and then all its connections are
+        closed. A server that plays scripts takes no steps itself.
+
+        :param options: of this script, if they are others: ``timeout``, ``framing``, ``newline``,
+            ``name`` and the checks.
+        :raises ScriptError: at the beginning, if the server has steps of its own, or another
+            script of it is played.
+        :raises ScriptMismatch: at the end, if the script has failed and that was not raised yet.
+        """
+        __tracebackhide__ = True
+        fixed = _FIXED.intersection(options)
+        if fixed:
+            raise TypeError(f"script() of a server that has its {min(fixed)} already")
+        return _Performance(self, self._options.but(options))
+
     def _check_running(self, word: str) -> None:
         __tracebackhide__ = True
         if self.stopped:
             raise ScriptError(f"{word}() on a server that is stopped")
+        if self._retired:
+            raise ScriptError(f"{word}() on a server {self._retired}")
 
     # Waiting
 
@@ -496,7 +466,7 @@ class TcpServer(Script):
         self._settled = True
         for engine in self._engines:
             engine.drain()
-        return self._referee.settle(failure)
+        return self.referee.settle(failure)
 
     def _lasts(self) -> list[Handle[Any]]:
         """The last step of each connection that is not done with its steps."""
@@ -505,12 +475,16 @@ class TcpServer(Script):
 
     async def _play(self, lasts: list[Handle[Any]]) -> None:
         """Wait until these steps are over, or the server has failed."""
+        __tracebackhide__ = True
         for last in lasts:
             await self._until(last)
         await self._turn_away()
 
     async def _until(self, handle: Handle[Any]) -> None:
         """Wait until a step is done, or nothing will come of it any more."""
+        __tracebackhide__ = True
+        if not self.task_host.is_here():
+            raise ScriptError(_ELSEWHERE)
         self.joining += 1
         try:
             handle._when_over.append(self._wake)
@@ -532,13 +506,6 @@ class TcpServer(Script):
         """A number that grows with everything that arrives."""
         return self._reception.count + sum(engine.received for engine in self._engines)
 
-    def picture(self, **look: Any) -> str:
-        """What happened so far, to look at; ``""`` if nothing has.
-
-        :param look: what :func:`picture` takes.
-        """
-        return picture(self.transcript, self.failure, **look)
-
     def standing(self) -> list[Standing]:
         """Where the scripts of its connections stand, of those that are not done."""
         each = (engine.conversation.standing() for engine in self._engines)
@@ -546,19 +513,23 @@ class TcpServer(Script):
 
     async def settle(self) -> None:
         """Let everything that has arrived already be received, judged, and reported."""
-        await self._task_host.settle(self.progress)
+        await self.task_host.settle(self.progress)
         while any(engine.concluding for engine in self._engines):
-            await self._task_host.pause(REST)
+            await self.task_host.pause(REST)
 
     # Connections
 
     async def start(self) -> None:
         """Begin to accept connections. (Those made since it was bound are not lost.)"""
-        if self._options.check_streams and current_asyncio_task() is not None:
-            self._watcher = StreamsWatcher(self.port)
+        port = self._endpoint.port  # A client of a unix socket has no address to be told by.
+        if port and self._options.check_streams and current_asyncio_task() is not None:
+            self._watcher = StreamsWatcher(port)
             self._watcher.start()
-        await self._reception.open()
-        self._task_host.watch(self)
+        if self._lender is None:
+            await self._reception.open()
+        else:
+            await self._reception.lend(self)
+        self.task_host.watch(self)
 
     def admit(self, arrival: Arrival[Connection]) -> bool:
         """There is a connection. Return whether it is to be kept."""
@@ -570,7 +541,7 @@ class TcpServer(Script):
         ):
             interlude.conversation.meet_nobody_wanted(arrival.number)
             interlude.go_on()
-        return self.failure is None
+        return self.failure is None and self._retired != _PLAYS_SCRIPTS
 
     def hand_over(self, expected: Connection, arrival: Arrival[Connection]) -> None:
         """A connection belongs to this ``expect_connect()``."""
@@ -603,7 +574,7 @@ class TcpServer(Script):
         due = oldest.since + self._limit(None)
         if due <= now and oldest.number != self._overdue:
             self._overdue = oldest.number
-            self._task_host.start_soon(self._turn_away)
+            self.task_host.start_soon(self._turn_away)
         return due if due > now else float("inf")
 
     async def _turn_away(self) -> None:
@@ -657,7 +628,7 @@ class TcpServer(Script):
         if self.failure is None:
             self.failure = self._in_context(failure)
             LOG.debug("%s: failed: %s", self.name, headline(self.failure).sentence)
-            self._referee.report(self, self.failure)
+            self.referee.report(self, self.failure)
         self._wake()
 
     def _in_context(self, failure: Failure) -> Failure:
@@ -678,6 +649,7 @@ class TcpServer(Script):
             end=self._end_of(failure),
             elsewhere=self._elsewhere(failure),
             unclaimed=self._reception.heard(),
+            transcript=self.transcript,
         )
 
     def _end_of(self, failure: Failure) -> Literal["", "closed", "reset"]:
@@ -728,7 +700,11 @@ class TcpServer(Script):
         return self._add(connection._engine, Handle(step, connection))
 
     async def refuse(self) -> None:
-        """Accept no connection any more."""
+        """Refuse connections from now on. The address is kept for the next script."""
+        await self._reception.hold()
+
+    async def stop_accepting(self) -> None:
+        """Accept no connection any more, and let go of the address."""
         await self._reception.close()
 
     async def reset(self) -> bool:
@@ -747,8 +723,67 @@ class TcpServer(Script):
             self._watcher.stop()
         self._wake()
         with anyio.CancelScope(shield=True):
-            await self._reception.leave()
+            if self._lender is None:
+                await self._reception.leave()
+                self._endpoint.remove()
+            elif not self._lender.stopped:
+                await self._reception.lend(self._lender)
             if await self.reset():
                 # The transports of an asyncio client that was not closed close themselves
                 # now: the loop that they need for that may be closed in a moment.
-                await self._task_host.settle(lambda: 0)
+                await self.task_host.settle(lambda: 0)
+
+
+#: What a server is made with.
+_FIXED = frozenset(("host", "port", "path", "tls", "check_streams"))
+
+_PLAYS_SCRIPTS = (
+    "that plays scripts: write it on the script, `async with server.script() as script`"
+)
+
+
+class _Performance(AbstractAsyncContextManager[TcpServer]):
+    """One of the scripts that a server plays one after the other."""
+
+    def __init__(self, server: TcpServer, options: Options) -> None:
+        self._server = server
+        self._options = options
+        self._surroundings = current()
+
+    async def __aenter__(self) -> TcpServer:
+        __tracebackhide__ = True
+        server = self._server
+        if server._lent:
+            raise ScriptError("script() of a server while another script of it is played")
+        if server._retired != _PLAYS_SCRIPTS:
+            server._check_running("script")
+            if server._engines or server._orphans:
+                raise ScriptError("script() of a server that has steps of its own")
+        server._retired = _PLAYS_SCRIPTS
+        server._lent = True
+        self._script = script = TcpServer(
+            server.task_host, self._options, server._factor, server.referee, server
+        )
+        server.referee.take_in(script)
+        self._surroundings.open.append(script)
+        await script.start()
+        return script
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        raised: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        __tracebackhide__ = True
+        self._surroundings.open.remove(self._script)
+        verdict = None
+        try:
+            if raised is None or not is_cancellation(raised):
+                verdict = await self._script.referee.conclude_part(self._script, raised)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._script.close()
+                self._server._lent = False
+        if verdict is not None and verdict is not raised:
+            raise verdict

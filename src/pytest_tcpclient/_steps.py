@@ -51,9 +51,13 @@ class Limited(Step):
 
 @dataclass(frozen=True, slots=True)
 class ExpectConnect(Limited):
-    """The client connects, and the TLS handshake is done, or ``fails`` as it should."""
+    """The client connects, and the TLS handshake is done, or ``fails`` as it should.
+
+    If there is a ``first``, what the connection says first has to satisfy it.
+    """
 
     fails: bool = False
+    first: NamedMatcher | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

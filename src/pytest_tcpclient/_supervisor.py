@@ -17,7 +17,8 @@ Whatever the body raises then, the test ends with the server's failure. A failur
 from __future__ import annotations
 
 import asyncio
-from types import CoroutineType, FrameType
+import sys
+from types import CodeType, CoroutineType, FrameType
 from typing import Any
 
 import anyio
@@ -26,10 +27,11 @@ from ._errors import ScriptError
 from ._failure import Failure
 from ._host import Host, current_asyncio_task, is_cancellation
 from ._options import Options
-from ._server import TcpServer
+from ._report import render
+from ._server import Referee, TcpServer
 from ._steps import Place
-from ._traceback import Spot, spot_in, spots_of_task
-from ._transcript import LIMIT
+from ._surroundings import current
+from ._traceback import Spot, spot_in, spot_of, spots_of_task
 from ._verdict import Rules, Verdict
 
 #: Seconds for a failing test to come to its ``join()`` by itself.
@@ -45,12 +47,12 @@ class Supervisor:
     def __init__(self, rules: Rules, options: Options) -> None:
         self.options = options
         self.servers: list[TcpServer] = []
+        #: Servers of a wider scope, which are somebody else's before and after the test.
+        self.guests: list[TcpServer] = []
         #: Whether the test has asked for the ``tcpserver`` fixture.
         self.has_default = False
         #: Whether the checks wait for the fixtures that use a server.
         self.deferred = False
-        #: How many bytes of a conversation are kept.
-        self.transcript_limit = LIMIT
         #: Whether the body ran to its end: otherwise there is nothing to check.
         self.completed = False
         self._rules = rules
@@ -58,7 +60,12 @@ class Supervisor:
         self._verdict = Verdict(rules)
         self._body: CoroutineType[Any, Any, Any] | None = None
         self._frame: FrameType | None = None
+        self._code: CodeType | None = None
+        #: Whose the guests are otherwise.
+        self._homes: list[tuple[TcpServer, Referee]] = []
         self._stuck: list[Spot] | None = None
+        #: Whether there is a body, and whether that is over.
+        self._watches = False
         self._over = False
         self._interrupted = False
         #: How many of the servers were there before the body was run for the first time.
@@ -78,7 +85,6 @@ class Supervisor:
         if options.check_streams is None:
             options = options.but({"check_streams": self._rules.check_streams})
         server = TcpServer(self._host, options, self._rules.factor, self)
-        server.transcript.limit = self.transcript_limit
         self.servers.append(server)
         await server.start()
         return server
@@ -90,7 +96,7 @@ class Supervisor:
                 # First: asyncio loses a connection that it accepts for a task that is cancelled
                 # at that moment, and nobody would ever reset it (bpo-41317).
                 for server in self.servers:
-                    await server.refuse()
+                    await server.stop_accepting()
                 await self._host.stop()
             self._host = None
         # Under pytest-trio each example of Hypothesis sets up its fixtures anew.
@@ -110,14 +116,13 @@ class Supervisor:
 
     async def _check(self) -> None:
         for server in self.servers:
-            if self.failure is None and not server.stopped:
+            if self.failure is None and server.plays:
                 await server.finish()
 
     def report(self, server: TcpServer, failure: Failure) -> None:
         """A server has failed."""
         self._verdict.add(failure)
-        if self._host is not None:
-            self._host.start_soon(self._end, server, failure)
+        server.task_host.start_soon(self._end, server, failure)
 
     def _crash(self, error: BaseException) -> None:
         """A background task has failed, which none of them should: nobody is to wait for it."""
@@ -131,6 +136,30 @@ class Supervisor:
         """The error for a failure, which is settled by being raised."""
         return self._verdict.settle(failure)
 
+    def take_in(self, guest: TcpServer) -> None:
+        """A server of a wider scope takes part in the test."""
+        guest.referee = self
+        self.guests.append(guest)
+
+    async def conclude_part(
+        self, guest: TcpServer, raised: BaseException | None
+    ) -> BaseException | None:
+        """A part of the test is over, and has raised this. Return what it ends with."""
+        if raised is None:
+            await guest.finish()
+            self.guests.remove(guest)
+            failure = guest.failure
+            if failure is None or not self._verdict.is_open(failure):
+                return None
+            return self.settle(failure)
+        if isinstance(raised, Exception):
+            await guest.settle()
+        if self._watches and not self._over:
+            return None  # It is for the end of the test.
+        verdict = self.verdict(raised)
+        self.guests.remove(guest)
+        return verdict
+
     @property
     def failure(self) -> Failure | None:
         """The first failure that is not settled."""
@@ -138,17 +167,59 @@ class Supervisor:
 
     # The body of the test
 
+    def _invite(self) -> None:
+        """Take in the servers of a wider scope."""
+        guests = [each for each in current().open if each.task_host.is_here()]
+        self._homes = [(each, each.referee) for each in guests]
+        for guest in guests:
+            self.take_in(guest)
+            if guest.failure is not None and guest.plays:
+                self._verdict.add(guest.failure)
+
+    def _see_off(self) -> None:
+        """Give them back. What has not come through the test is of no use to the next one."""
+        self.guests.clear()
+        while self._homes:
+            guest, home = self._homes.pop()
+            guest.referee = home
+            if guest.failure is not None:
+                guest.retire(_FAILED_EARLIER)
+            elif not self.completed and guest.unfinished:
+                guest.retire(_UNFINISHED)
+
     async def watch(self, body: CoroutineType[Any, Any, Any]) -> None:
         """Run the body of the test, and end it when a server fails.
 
         :raises BaseException: what the test ends with.
         """
         __tracebackhide__ = True
-        trouble = await self._prepare()
+        trouble = await self.begin(body.cr_code)
         if trouble is not None:
             body.close()
             raise trouble
-        self._over, self._stuck = False, None
+        try:
+            await self._watch(body)
+        finally:
+            self.end()
+
+    async def begin(self, code: CodeType | None) -> BaseException | None:
+        """The body is about to be run.
+
+        :param code: of its function, if it is known.
+        :return: why it cannot be run.
+        """
+        trouble = await self._prepare()
+        if trouble is None:
+            self._invite()
+            self._code, self._watches, self._over, self._stuck = code, True, False, None
+        return trouble
+
+    def end(self) -> None:
+        """The body is over."""
+        self._see_off()
+
+    async def _watch(self, body: CoroutineType[Any, Any, Any]) -> None:
+        __tracebackhide__ = True
         self._body, self._frame = body, body.cr_frame
         raised: BaseException | None = None
         if self.failure is not None:
@@ -158,20 +229,24 @@ class Supervisor:
             raised = await self._run(body)
         if self._interrupted:
             return  # The verdict has been given without it.
+        verdict = await self.conclude(raised)
+        if verdict is not None:
+            try:
+                raise verdict
+            finally:
+                del verdict, raised  # An error whose traceback refers to it is not freed.
+
+    async def conclude(self, raised: BaseException | None) -> BaseException | None:
+        """What it ends with, now that the body has raised this or come to its end."""
         self._over = True
         self.completed = raised is None and self._stuck is None
         if self.completed and not self.deferred:
             await self._check()
         elif self.completed or isinstance(raised, Exception):
             # Perhaps what the client has sent is wrong already.
-            for server in self.servers:
+            for server in (*self.servers, *self.guests):
                 await server.settle()
-        verdict = self.verdict(raised)
-        if verdict is not None:
-            try:
-                raise verdict
-            finally:
-                del verdict, raised  # An error whose traceback refers to it is not freed.
+        return self.verdict(raised)
 
     async def _prepare(self) -> BaseException | None:
         """Make ready for a run of the body: Hypothesis runs it once for each example.
@@ -196,9 +271,10 @@ class Supervisor:
         pytest-timeout and Ctrl-C raise in the middle of the event loop. The body never learns
         of that, and anyio's runner tears down in the task in which the body still waits.
         """
-        if self._scope is not None and self._host is not None and not self._over:
+        servers = [*self.servers, *self.guests]
+        if self._scope is not None and servers and not self._over:
             self._interrupted = True
-            self._host.interrupt(self._scope.cancel)
+            servers[0].task_host.interrupt(self._scope.cancel)
 
     async def _run(self, body: CoroutineType[Any, Any, Any]) -> BaseException | None:
         """Run the body in a scope of its own. Return what it raised of itself."""
@@ -220,13 +296,12 @@ class Supervisor:
 
     async def _end(self, server: TcpServer, failure: Failure) -> None:
         """See to it that the body of the test ends, now that a server has failed."""
-        host = self._host
-        assert host is not None
+        host = server.task_host
         await host.pause(UNDISTURBED)
         if self._is_over(server, failure):
             return
         # While we wait, another example of Hypothesis may begin, with servers of its own.
-        for each in list(self.servers):
+        for each in (*self.servers, *self.guests):
             await each.reset()
         await host.pause(self._rules.grace)
         if self._is_over(server, failure):
@@ -241,8 +316,18 @@ class Supervisor:
             await host.pause(CLEAN_UP)
             scope.cancel()
         if not self._is_over(server, failure):  # In a fixture, or a thread.
-            for each in list(self.servers):
+            if self._body is None and self._watches:
+                self._tell_why(failure)
+            for each in (*self.servers, *self.guests):
                 await each.refuse()
+
+    def _tell_why(self, failure: Failure) -> None:
+        """A sync test goes on, and cannot be ended. Say why it fails, if it ever comes to that.
+
+        What pytest has captured is shown by pytest-timeout, which ends the whole process.
+        """
+        text = render(failure, hint_in_line=self._rules.hint_in_line)
+        sys.stderr.write(f"\nThe test goes on, although its server has failed:\n{text}\n")
 
     def _is_over(self, server: TcpServer, failure: Failure) -> bool:
         return self._over or bool(server.joining) or not self._verdict.is_open(failure)
@@ -253,31 +338,36 @@ class Supervisor:
         """What the test ends with, given what its body or a fixture has raised."""
         verdict = self._verdict.give(raised, self._frame, self._where)
         if verdict is not None:
-            standings = [each for server in self.servers for each in server.standing()]
+            servers = (*self.servers, *self.guests)
+            standings = [each for server in servers for each in server.standing()]
             self._verdict.explain(verdict, standings)
         return verdict
-
-    def pictures(self, **look: Any) -> list[tuple[str, str]]:
-        """The conversations of the servers, to look at: a title and a picture for each.
-
-        :param look: what :func:`picture` takes.
-        """
-        servers = [server for server in self.servers if server.failure] or self.servers
-        drawn = ((f"Conversation with {each.name}", each.picture(**look)) for each in servers)
-        return [(title, drawing) for title, drawing in drawn if drawing]
 
     def _where(self, failure: Failure) -> list[Spot]:
         """The line of the test at which it was, or which declared what did not come true."""
         if self._stuck is not None:
             return self._stuck
-        assert self._frame is not None
         place = failure.step.place if failure.step else Place("", 0)
-        return [spot_in(self._frame, place.file, place.line)]
+        if self._frame is not None:
+            return [spot_in(self._frame, place.file, place.line)]
+        if self._code is not None:
+            return [spot_of(self._code, place.file, place.line)]
+        return []  # The line of the block that ends.
 
 
 _FAILED_BEFORE = (
     "The script has failed in an earlier example. A fixture is set up once for all examples of "
     "Hypothesis, which is what its health check `function_scoped_fixture` is about."
+)
+
+_FAILED_EARLIER = (
+    "that has failed in an earlier test: give each test a script of its own, "
+    "`async with server.script() as script`"
+)
+
+_UNFINISHED = (
+    "whose script was not done when an earlier test failed: give each test a script of its own, "
+    "`async with server.script() as script`"
 )
 
 _TWO_LOOPS = (

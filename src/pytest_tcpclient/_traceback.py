@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Coroutine, Iterator
 from types import CodeType, FrameType, TracebackType
 from typing import Any, NamedTuple
@@ -83,6 +84,23 @@ def spot_in(frame: FrameType, file: str, line: int) -> Spot:
     if code.co_filename != file or line not in (at for _, _, at in code.co_lines()):
         line = frame.f_lineno
     return Spot(frame, _offset_of(code, line), line)
+
+
+def spot_of(code: CodeType, file: str, line: int) -> Spot:
+    """A line of a function whose frame is not known: it has ended, or ran in another thread.
+
+    It is the given one, if that is in the function, else its first. The frame is one that has
+    executed nothing but this line.
+    """
+    if code.co_filename != file or line not in (at for _, _, at in code.co_lines()):
+        line = code.co_firstlineno
+    source = "\n" * (line - code.co_firstlineno) + "frame = frame()"
+    stand_in = compile(source, code.co_filename, "exec")
+    stand_in = stand_in.replace(co_name=code.co_name, co_firstlineno=code.co_firstlineno)
+    names: dict[str, Any] = {"__name__": code.co_name, "frame": sys._getframe}
+    exec(stand_in, names)
+    frame = names.pop("frame")
+    return Spot(frame, _offset_of(stand_in, line), line)
 
 
 def traceback_of(spots: list[Spot]) -> TracebackType | None:

@@ -94,8 +94,16 @@ class Transcript:
         """When the first event was, whether it is here or not; ``None`` if there was none."""
         return self._start if self.dropped or not self._events else self._events[0][0]
 
+    def copy(self) -> Transcript:
+        """What there is so far."""
+        copied = Transcript(self.limit, self._most)
+        copied.dropped, copied._size = self.dropped, self._size
+        copied._start, copied._events = self._start, self._events.copy()
+        return copied
+
     def __iter__(self) -> Iterator[Event]:
-        return map(Event._make, self._events)
+        # Of a copy, which is made at once: that of a blocking server may go on.
+        return map(Event._make, tuple(self._events))
 
     def __len__(self) -> int:
         return len(self._events)

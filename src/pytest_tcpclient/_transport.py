@@ -69,6 +69,8 @@ def unread_by_client(stream: SocketStream) -> int | None:
     """
     # LookupError and AttributeError: the socket is closed, and the event loop has let go of it.
     with suppress(OSError, LookupError, AttributeError, anyio.ClosedResourceError):
+        if stream.extra(SocketAttribute.family) not in (socket.AF_INET, socket.AF_INET6):
+            return _unread_on_unix_socket(stream.extra(SocketAttribute.raw_socket))
         server = stream.extra(SocketAttribute.local_address)
         client = stream.extra(SocketAttribute.remote_address)
         ends = [_as_in_proc(*client), _as_in_proc(*server)]
@@ -79,6 +81,17 @@ def unread_by_client(stream: SocketStream) -> int | None:
                 if fields[1:3] == ends:
                     return int(fields[4].partition(":")[2], 16)
     return None
+
+
+def _unread_on_unix_socket(raw_socket: socket.socket) -> int:
+    """What was sent on a unix socket is the sender's until it is read (Linux, unix_outq_len).
+
+    It is counted with what the kernel needs to keep it: only zero is exact.
+    """
+    from fcntl import ioctl
+    from termios import TIOCOUTQ
+
+    return int.from_bytes(ioctl(raw_socket, TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def _as_in_proc(host: object, port: object) -> str:

@@ -113,7 +113,9 @@ class Verdict:
         others = [leaf for leaf in leaves if not self._is_own(leaf) and not is_cancellation(leaf)]
         failure = self._first(own)
         if failure is None:
-            return raised
+            # pytest-trio wraps what a fixture has raised, that of a server of its own as well.
+            alone = leaves[0] if len(leaves) == 1 else None
+            return alone if isinstance(alone, ScriptMismatch) else raised
         error_of_script = _raised_by(failure)
         if own is not None:
             spots = _spots_of_join(own, raised, body)

@@ -7,9 +7,10 @@ the engine nor anyio.
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 import sys
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -18,27 +19,33 @@ from ._checked import checked_seconds
 from ._options import CHECKS, Options
 from ._runners import (
     SUPERVISOR,
+    WATCH,
     Runner,
     asyncio_fixtures,
+    claimants_of,
     get_factory,
     get_server,
     has_dependents,
+    hosted_blocking_factory,
     hosted_factory,
     rules_for,
     runner_of,
     test_function,
 )
-from ._transcript import LIMIT
+from ._surroundings import BACKENDS, Surroundings, current, enter, leave
+from ._transcript import LIMIT, Transcript
 
 if TYPE_CHECKING:
+    from ._blocking import BlockingTcpServer, BlockingTcpServerFactory, Watch
     from ._factory import TcpServerFactory
     from ._server import TcpServer
     from ._supervisor import Supervisor
 
 _FIXTURES = ("tcpserver", "tcpserver_factory")
+_BLOCKING_FIXTURES = ("blocking_tcpserver", "blocking_tcpserver_factory")
 
 _MARKER = (
-    "tcpserver(host, port, tls, timeout, framing, newline, name, strict, check_pending, "
+    "tcpserver(host, port, path, tls, timeout, framing, newline, name, strict, check_pending, "
     "check_unexpected, check_extra_connections, check_left_open, check_streams): options of the "
     "test's servers, as keyword arguments (pytest-tcpclient)."
 )
@@ -56,8 +63,8 @@ _CHECKS_HELP = {
 # pytest before 8.4 does not know numbers; then they are strings, and converted here.
 _NUMBER: Any = "float" if pytest.version_tuple >= (8, 4) else None
 
-_TRANSCRIPT_LIMIT: pytest.StashKey[int] = pytest.StashKey()
 _SETTINGS: pytest.StashKey[tuple[Options, float, float]] = pytest.StashKey()
+_SURROUNDINGS: pytest.StashKey[Surroundings] = pytest.StashKey()
 
 
 # Options and markers
@@ -88,6 +95,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "Bytes that are kept of what went to and fro, the last ones (default: 1048576)",
         default=str(LIMIT),
     )
+    parser.addini(
+        "tcpclient_blocking_backend",
+        "What runs the servers of blocking_tcpserver: asyncio or trio (default: asyncio)",
+        default="asyncio",
+    )
     for name, text in _CHECKS_HELP.items():
         default = "under pytest-asyncio" if name == "check_streams" else "true"
         parser.addini(
@@ -102,17 +114,30 @@ def pytest_configure(config: pytest.Config) -> None:
         for name in ("timeout", "strict", *CHECKS)
         if (value := _ini(config, f"tcpclient_{name}")) is not None
     }
-    config.stash[_SETTINGS] = (
-        Options().but(settings),
-        _ini(config, "tcpclient_grace"),
-        _seconds("--tcpclient-timeout-factor", config.getoption("tcpclient_timeout_factor")),
-    )
-    config.stash[_TRANSCRIPT_LIMIT] = _size(config, "tcpclient_transcript_limit")
+    options = Options().but(settings)
+    grace = _ini(config, "tcpclient_grace")
+    factor = _seconds("--tcpclient-timeout-factor", config.getoption("tcpclient_timeout_factor"))
+    config.stash[_SETTINGS] = (options, grace, factor)
+    rules = functools.partial(rules_for, None, grace=grace, factor=factor)
+    backend = config.getini("tcpclient_blocking_backend")
+    if backend not in BACKENDS:
+        raise pytest.UsageError(
+            f"tcpclient_blocking_backend must be asyncio or trio, not {backend!r}"
+        )
+    surroundings = Surroundings(options, rules, backend=backend, lasting=True)
+    surroundings.transcript_limit = _size(config, "tcpclient_transcript_limit")
+    config.stash[_SURROUNDINGS] = surroundings
+    enter(surroundings)
     if config.pluginmanager.has_plugin("asyncio"):
         config.pluginmanager.register(asyncio_fixtures(), "tcpclient_asyncio")
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
+    surroundings = config.stash.get(_SURROUNDINGS, None)
+    if surroundings is not None:  # Otherwise a setting was wrong.
+        leave(surroundings)
+        if surroundings.bridges is not None:
+            surroundings.bridges.close()
     certificates = sys.modules.get(f"{__package__}._certificates")
     if certificates is not None:
         certificates.remove_files()
@@ -164,6 +189,39 @@ def tcpserver_factory(request: pytest.FixtureRequest) -> TcpServerFactory:
 
 
 @pytest.fixture
+def blocking_tcpserver(
+    _tcpclient_blocking_factory: BlockingTcpServerFactory,
+) -> BlockingTcpServer:
+    """A TCP server for sync tests, which follows a script like ``tcpserver``.
+
+    It has the same words, and nothing of it is awaited: ``blocking_tcpserver.join()``.
+    """
+    return _tcpclient_blocking_factory()
+
+
+@pytest.fixture
+def blocking_tcpserver_factory(
+    _tcpclient_blocking_factory: BlockingTcpServerFactory,
+) -> BlockingTcpServerFactory:
+    """Makes scripted TCP servers for sync tests: ``blocking_tcpserver_factory(timeout=2)``.
+
+    ``blocking_tcpserver_factory.stop()`` ends them and checks them; so does the end of the test.
+    """
+    return _tcpclient_blocking_factory
+
+
+@pytest.fixture
+def _tcpclient_blocking_factory(
+    request: pytest.FixtureRequest,
+) -> Iterator[BlockingTcpServerFactory]:
+    """One for both of them."""
+    watch = _watch_for(request.node)
+    watch.supervisor.deferred = has_dependents(request, _BLOCKING_FIXTURES)
+    with hosted_blocking_factory(request) as factory:
+        yield factory
+
+
+@pytest.fixture
 async def _tcpclient_factory(request: pytest.FixtureRequest) -> AsyncIterator[TcpServerFactory]:
     """For anyio's plugin and pytest-trio."""
     async with hosted_factory(request) as factory:
@@ -181,18 +239,43 @@ def _supervised(request: pytest.FixtureRequest, fixture: str) -> Runner:
     item = request.node
     runner = runner_of(item, fixture)
     if SUPERVISOR not in item.stash:
-        from ._supervisor import Supervisor
-
-        options, grace, factor = item.config.stash[_SETTINGS]
-        for marker in reversed(list(item.iter_markers("tcpserver"))):
-            options = _with_marker(options, marker)
-        rules = rules_for(runner, grace=grace, factor=factor)
-        item.stash[SUPERVISOR] = supervisor = Supervisor(rules, options)
+        supervisor = _supervisor_for(item, runner)
         supervisor.deferred = has_dependents(request, _FIXTURES)
-        supervisor.transcript_limit = item.config.stash[_TRANSCRIPT_LIMIT]
     if fixture == "tcpserver":
         item.stash[SUPERVISOR].has_default = True
     return runner
+
+
+def _supervisor_for(item: pytest.Item, runner: Runner) -> Supervisor:
+    item.stash[SUPERVISOR] = supervisor = _supervisor(item, runner)
+    return supervisor
+
+
+def _watch_for(item: pytest.Item) -> Watch:
+    from ._blocking import Watch, bridges
+
+    found = bridges()
+    watch = Watch(found.enter(found.backend), _supervisor(item, None))
+    item.stash[WATCH] = watch
+    return watch
+
+
+def _supervisor(item: pytest.Item, runner: Runner | None) -> Supervisor:
+    from ._supervisor import Supervisor
+
+    options, grace, factor = item.config.stash[_SETTINGS]
+    for marker in reversed(list(item.iter_markers("tcpserver"))):
+        options = _with_marker(options, marker)
+    return Supervisor(rules_for(runner, grace=grace, factor=factor), options)
+
+
+def _supervisor_of_others(item: pytest.Item, body: object) -> Supervisor | None:
+    """Who watches the servers that no fixture of ours has made, if there are any."""
+    runners = claimants_of(item) if inspect.iscoroutinefunction(body) else []
+    # pytest-trio sets up its fixtures only when it runs the test.
+    if runners == [Runner.TRIO] or (len(runners) == 1 and current().open):
+        return _supervisor_for(item, runners[0])
+    return None
 
 
 def _with_marker(options: Options, marker: pytest.Mark) -> Options:
@@ -221,13 +304,23 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     __tracebackhide__ = True
     supervisor = item.stash.get(SUPERVISOR, None)
-    if supervisor is None:
-        return (yield)
+    watch = item.stash.get(WATCH, None)
     body, holder = test_function(item)
+    if supervisor is None and f"{__package__}._opening" in sys.modules:
+        supervisor = _supervisor_of_others(item, body)
+        if watch is None and current().bridges is not None and current().open:
+            watch = _watch_for(item)
+    if supervisor is None and watch is None:
+        return (yield)
+    watched = body
+    if supervisor is not None:
+        watched = _watched(watched, supervisor)
+    if watch is not None:
+        watched = _watched_from_outside(watched, watch)
     with pytest.MonkeyPatch.context() as patch:
         # Restored afterwards: pytest-trio, for one, would leave its own there.
         patch.setattr(item, "obj", item.obj)  # type: ignore[attr-defined]
-        patch.setattr(*holder, _watched(body, supervisor))
+        patch.setattr(*holder, watched)
         try:
             return (yield)
         except BaseException as raised:
@@ -236,13 +329,34 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    supervisor = item.stash.get(SUPERVISOR, None)
-    if supervisor is not None and report.failed:
-        report.sections += supervisor.pictures(**_look(item.config))
+    if report.failed and call.excinfo is not None and f"{__package__}._supervisor" in sys.modules:
+        report.sections += _pictures(item, call.excinfo.value)
     return report
+
+
+def _pictures(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, str]]:
+    """The conversation that has failed, to look at; or all of them, if it was none of these."""
+    from ._failure import Failure
+    from ._report import picture
+
+    supervisor, watch = item.stash.get(SUPERVISOR, None), item.stash.get(WATCH, None)
+    supervisors = [supervisor, watch.supervisor if watch is not None else None]
+    servers = [server for each in supervisors if each is not None for server in each.servers]
+    failures = [server.failure for server in servers if server.failure is not None]
+    failure = getattr(error, "failure", None)
+    if isinstance(failure, Failure):
+        failures = [failure]
+    shown: list[tuple[str, Transcript | None, Failure | None]]
+    shown = [(each.server, each.transcript, each) for each in failures]
+    if not failures:
+        shown = [(server.name, server.transcript, None) for server in servers]
+    for name, transcript, failed in shown:
+        drawn = picture(transcript, failed, **_look(item.config)) if transcript is not None else ""
+        if drawn:
+            yield f"Conversation with {name}", drawn
 
 
 def _look(config: pytest.Config) -> dict[str, Any]:
@@ -268,6 +382,20 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
         # Another run of the same item (pytest-rerunfailures) has a supervisor of its own.
         if SUPERVISOR in item.stash:
             del item.stash[SUPERVISOR]
+        if WATCH in item.stash:
+            del item.stash[WATCH]
+
+
+def pytest_enter_pdb(config: pytest.Config) -> None:
+    bridges = config.stash[_SURROUNDINGS].bridges
+    if bridges is not None:
+        bridges.stop_clocks()
+
+
+def pytest_leave_pdb(config: pytest.Config) -> None:
+    bridges = config.stash[_SURROUNDINGS].bridges
+    if bridges is not None:
+        bridges.start_clocks()
 
 
 def _watched(body: Any, supervisor: Supervisor) -> Any:
@@ -281,15 +409,36 @@ def _watched(body: Any, supervisor: Supervisor) -> Any:
     return watched
 
 
+def _watched_from_outside(body: Any, watch: Watch) -> Any:
+    """The test function, sync or async, which has servers in another thread."""
+
+    @functools.wraps(body)
+    def watched(*args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        watch.run(body, *args, **kwargs)
+
+    @functools.wraps(body)
+    async def watched_async(*args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        await watch.run_async(body, *args, **kwargs)
+
+    return watched_async if inspect.iscoroutinefunction(body) else watched
+
+
 def _raise_verdict(item: pytest.Item, raised: BaseException) -> NoReturn:
     """Raise what the phase ends with, outside of whatever the runner has wrapped it in."""
     __tracebackhide__ = True
     supervisor = item.stash.get(SUPERVISOR, None)
-    if supervisor is None:
+    watch = item.stash.get(WATCH, None)
+    if supervisor is None and watch is None:
         raise raised
-    supervisor.interrupt()
-    verdict = supervisor.verdict(raised)
+    verdict: BaseException | None = raised
+    if supervisor is not None:
+        supervisor.interrupt()
+        verdict = supervisor.verdict(raised)
     assert verdict is not None
+    if watch is not None:
+        verdict = watch.verdict(verdict)
     context = verdict.__context__
     try:
         raise verdict
