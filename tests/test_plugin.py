@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import sys
 import textwrap
@@ -734,6 +735,15 @@ def test_the_picture_in_a_terminal_without_unicode(pytester, monkeypatch):
     printed(pytester, subprocess=True).fnmatch_lines(
         ["    0.?? s  |-- b'Help!' ------------------->| x expect_bytes(b'Hello')"]
     )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "unicode"), [("utf-8", True), ("ascii", False), ("latin-1", False)]
+)
+def test_what_a_terminal_can_show(pytestconfig, monkeypatch, encoding, unicode):
+    """Its encoding says whether the picture can be drawn with lines."""
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    assert plugin._look(pytestconfig)["unicode"] is unicode
 
 
 @pytest.mark.parametrize("color", ["yes", "no"])

@@ -324,7 +324,7 @@ CASES = {
         failed(WasReset(), hang_up()),
         """\
         Connection was reset.
-        Did the client close its stream before it had read everything?
+        Did the client abort it, instead of closing it?
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_disconnect()  test_client.py:1
@@ -334,6 +334,24 @@ CASES = {
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_disconnect()  test_client.py:1
+        """,
+    ),
+    "reset instead of a close, after something was sent": Case(
+        failed(WasReset(), hang_up(2), ScriptView(done=(send(b"x"),))),
+        """\
+        Connection was reset.
+        Did the client close its stream before it had read everything?
+
+        Script of connection 1 to 127.0.0.1:5000:
+          done         send_bytes(b'x')     test_client.py:1
+        > failed       expect_disconnect()  test_client.py:2
+        """,
+        """\
+        Connection was reset. Did client close writer prematurely?
+
+        Script of connection 1 to 127.0.0.1:5000:
+          done         send_bytes(b'x')     test_client.py:1
+        > failed       expect_disconnect()  test_client.py:2
         """,
     ),
     "RST of a client that may have left something unread": Case(

@@ -24,7 +24,7 @@ from pytest_tcpclient import (
     in_any_order,
     line,
 )
-from pytest_tcpclient._failure import TimedOut
+from pytest_tcpclient._failure import ExtraConnection, TimedOut
 from pytest_tcpclient._matchers import Outcome
 from pytest_tcpclient._report import origin, render
 from pytest_tcpclient._steps import Place
@@ -899,8 +899,8 @@ def test_a_matcher_that_raises_when_it_is_asked_again() -> None:
     script.expect(in_any_order(Moody()))
     failure = play(script.steps, [b"B"]).failure
     assert failure is not None
-    failure = replace(failure, problem=TimedOut(b"B"))
-    assert "Missing" not in render(failure)
+    for problem in (TimedOut(b"B"), ExtraConnection(2, failure.step, scripted=True)):
+        assert "Missing" not in render(replace(failure, problem=problem))
 
 
 def test_a_function_that_does_not_return_in_time() -> None:
