@@ -16,6 +16,7 @@ from pytest_tcpclient import any_of, line
 from pytest_tcpclient._failure import (
     Differs,
     Ended,
+    ExtraConnection,
     Failure,
     HandshakeFailed,
     LeftBytes,
@@ -25,7 +26,7 @@ from pytest_tcpclient._failure import (
     ScriptView,
     TimedOut,
 )
-from pytest_tcpclient._matchers import Mismatch
+from pytest_tcpclient._matchers import Exactly, Mismatch, NamedMatcher
 from pytest_tcpclient._report import render
 from pytest_tcpclient._report.hints import LOOKED_AT, hint
 from pytest_tcpclient.framing import Delimited, LengthPrefixed, Netstring
@@ -436,6 +437,13 @@ def test_plain_text_on_a_server_of_tls() -> None:
     ]
 
 
+def test_plain_text_while_another_connection_waits() -> None:
+    """What nobody has claimed is not looked at, unless somebody wanted a certain beginning."""
+    problem = HandshakeFailed("plain text", received=b"HELLO\r\n")
+    failure = Failure(problem, connect(), unclaimed=((2, b""), (3, CLIENT_HELLO)))
+    assert hint(failure) == "The client does not use TLS, the server does (its option tls)."
+
+
 def test_another_failure_of_a_handshake() -> None:
     """What came is not told from plain text."""
     assert hint(Failure(HandshakeFailed("timed out", received=CLIENT_HELLO), connect())) == ""
@@ -452,6 +460,27 @@ def test_bytes_of_another_connection() -> None:
         "expect_connect(first=...)."
     )
     assert hint(replace(failure, elsewhere=((2, read(b"HELLO from C\n", 12)),))) == ""
+
+
+@pytest.mark.parametrize(
+    ("first", "heard", "said"),
+    [
+        (Exactly(b"ALICE\r\n"), (b"", b"ALICE\n"), ends(b"\n", b"\r\n")),
+        (Exactly(b"ALICE"), (CLIENT_HELLO,), TLS),
+        (line(b"ALICE"), (CLIENT_HELLO,), TLS),
+        (line(b"ALICE"), (b"alice\n",), ""),
+        (Exactly(b"ALICE"), (b"",), ""),
+        (Exactly(b"ALICE"), (), ""),
+    ],
+)
+def test_a_connection_that_does_not_begin_as_it_should(
+    first: NamedMatcher, heard: tuple[bytes, ...], said: str
+) -> None:
+    """What it has said is looked at like what a step has received."""
+    step = replace(connect(), options={"first": first})
+    unclaimed = tuple((number, data) for number, data in enumerate(heard, 1))
+    for problem in (TimedOut(b""), ExtraConnection(1, step, scripted=True)):
+        assert hint(Failure(problem, step, unclaimed=unclaimed)) == said
 
 
 def test_a_failure_that_is_not_about_bytes() -> None:

@@ -759,6 +759,14 @@ def test_the_picture_is_hidden_with_the_captured_output(pytester):
     printed(pytester, PICTURE, "--show-capture=no").no_fnmatch_line("*Conversation*")
 
 
+def test_the_picture_is_not_in_the_xml(pytester):
+    """Whoever reads that has the text."""
+    printed(pytester, PICTURE, "--junit-xml=report.xml")
+    xml = (pytester.path / "report.xml").read_text(encoding="utf-8")
+    assert "Expected to read b'Hello' but actually read b'Help!'" in xml.replace("&#x27;", "'")
+    assert "connects" not in xml
+
+
 def test_the_picture_of_each_server_that_has_failed(pytester):
     """Or of all that were there, if the test itself has failed."""
     source = """

@@ -32,7 +32,7 @@ from .._failure import (
 )
 from .._framings import Delimited, LengthPrefixed
 from .._matchers import Exactly, Frame, Line, Mismatch, NamedMatcher, Until
-from .._steps import Expect, Skipped, StartTls, Step
+from .._steps import Expect, ExpectConnect, Skipped, StartTls, Step
 from .data import first_difference
 from .script import call, place
 
@@ -84,6 +84,26 @@ def hint(failure: Failure) -> str:
 
 
 def _case(failure: Failure) -> Case | None:
+    received = _received(failure)
+    matcher = _matcher(failure.step)
+    wire = matcher.wire() if matcher is not None else None
+    content = None
+    if isinstance(failure.problem, Differs) and not isinstance(matcher, Exactly):
+        match failure.problem.difference:
+            case Mismatch(bytes() as expected, bytes() as actual):
+                content = expected, actual
+    sizes = [len(each) for each in (received, wire or b"", *(content or ()))]
+    if not received or max(sizes) > LOOKED_AT:
+        return None
+    return Case(failure, matcher, wire, received, content)
+
+
+def _received(failure: Failure) -> bytes:
+    """All that came, which is wrong."""
+    step = failure.step
+    if isinstance(step, ExpectConnect) and "first" in step.options and failure.unclaimed:
+        # A connection that does not begin as one was to begin.
+        return next((data for _, data in failure.unclaimed if data), b"")
     match failure.problem:
         case (
             TimedOut(received)
@@ -95,20 +115,16 @@ def _case(failure: Failure) -> Case | None:
             | NotEncrypted(received)
             | HandshakeFailed(received=received)
         ):
-            pass
-        case _:
-            return None
-    matcher = failure.step.matcher if isinstance(failure.step, Expect) else None
-    wire = matcher.wire() if matcher is not None else None
-    content = None
-    if isinstance(failure.problem, Differs) and not isinstance(matcher, Exactly):
-        match failure.problem.difference:
-            case Mismatch(bytes() as expected, bytes() as actual):
-                content = expected, actual
-    sizes = [len(each) for each in (received, wire or b"", *(content or ()))]
-    if not received or max(sizes) > LOOKED_AT:
-        return None
-    return Case(failure, matcher, wire, received, content)
+            return received
+    return b""
+
+
+def _matcher(step: Step | None) -> NamedMatcher | None:
+    """What a step looks for, if it is about bytes."""
+    if isinstance(step, ExpectConnect):
+        first = step.options.get("first")
+        return first if isinstance(first, Exactly) else None
+    return step.matcher if isinstance(step, Expect) else None
 
 
 # Another protocol
