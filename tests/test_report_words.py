@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 
 import pytest
 from helpers import EOF, RESET, Recorder, converse, play, run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import Client, clients
 
 from pytest_tcpclient import (
     ANY,
@@ -24,10 +27,11 @@ from pytest_tcpclient import (
     in_any_order,
     line,
 )
-from pytest_tcpclient._failure import ExtraConnection, TimedOut
+from pytest_tcpclient._failure import ExtraConnection, TimedOut, Times
 from pytest_tcpclient._matchers import Outcome
-from pytest_tcpclient._report import origin, render
+from pytest_tcpclient._report import origin, picture, render
 from pytest_tcpclient._steps import Place
+from pytest_tcpclient._transcript import Transcript, What
 from pytest_tcpclient.framing import (
     Delimited,
     FixedSize,
@@ -952,3 +956,45 @@ def test_where_an_error_of_the_script_was_raised() -> None:
         "Raised by the script of the server 127.0.0.1:5000 at whenever(b'PING', nothing_to_say) "
         "(HERE)."
     )
+
+
+class Secretive:
+    """An object that does not say what it is."""
+
+    def __repr__(self) -> str:
+        raise LookupError("my own fault")
+
+
+def test_an_object_whose_repr_raises() -> None:
+    """The failure is told all the same."""
+    assert told(
+        lambda s: s.expect_frame({"a": Secretive()}, framing=JsonLines()), b"1\n", None
+    ) == (
+        "Expected to get frame <dict, whose repr() raised LookupError> but actually got frame 1\n"
+        "\n"
+        "Script of connection 1 to 127.0.0.1:5000:\n"
+        "> failed       expect_frame(<dict, whose repr() raised LookupError>, "
+        "framing=<JsonLines>)  HERE\n"
+        "\n"
+        "Received: b'1\\n'"
+    )
+
+
+@settings(deadline=None)
+@given(clients(optional=True, rules=True), st.booleans())
+def test_every_failure_can_be_told(client: Client, late: bool) -> None:
+    """Whatever the script, the bytes and the end are: in text, in a line, and as a picture."""
+    played = play(client.steps, [client.data] if client.data else [], client.ending)
+    if late and played.failure is None:
+        played.conversation.time_out()
+    failure = played.conversation.failure
+    if failure is None:
+        return
+    failure = replace(failure, times=Times((0.5,) * len(failure.script.done), 1.0, 0.5))
+    for in_line in (True, False):
+        first, *_ = render(failure, hint_in_line=in_line).split("\n")
+        assert first
+    transcript = Transcript()
+    transcript.add(0.5, 1, What.RECEIVED, client.data)
+    assert picture(transcript, failure)
+    assert origin(failure)

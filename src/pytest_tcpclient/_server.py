@@ -6,6 +6,7 @@ that the test calls: ``join()``, a handle, or the end of the test.
 
 from __future__ import annotations
 
+import logging
 import ssl
 import traceback
 from abc import abstractmethod
@@ -627,7 +628,8 @@ class TcpServer(Address, ServerScript[Connection]):
     def _fail(self, failure: Failure) -> None:
         if self.failure is None:
             self.failure = self._in_context(failure)
-            LOG.debug("%s: failed: %s", self.name, headline(self.failure).sentence)
+            if LOG.isEnabledFor(logging.DEBUG):
+                LOG.debug("%s: failed: %s", self.name, headline(self.failure).sentence)
             self.referee.report(self, self.failure)
         self._wake()
 
