@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 from importlib.metadata import version
@@ -58,6 +59,11 @@ async def failure_of(server: TcpServer) -> str:
     with pytest.raises(ScriptMismatch) as caught:
         await server.join()
     return str(caught.value).partition("\n")[0]
+
+
+def without_times(text: str) -> str:
+    """The text of a failure without the column of times."""
+    return re.sub(r"(?m)^(. .{11})  (?:[ \d,]+\.\d\d s| {6,})  (?=\w)", r"\1  ", text)
 
 
 def every_split(data: bytes) -> list[list[bytes]]:

@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
-from clients import connect, failure_of, receive_all, receive_exactly
+from clients import connect, failure_of, receive_all, receive_exactly, without_times
 
 from pytest_tcpclient import ScriptError, ScriptMismatch, line
 
@@ -123,6 +123,39 @@ async def test_what_first_can_be(tcpserver, first):
     """Bytes or a matcher."""
     with pytest.raises((TypeError, ValueError), match=r"^first must "):
         tcpserver.expect_connect(first=first)
+
+
+@pytest.mark.parametrize("check", [True, False])
+async def test_what_a_connection_has_said_that_nobody_claimed(tcpserver_factory, check):
+    """The failure shows it, with what it should have been."""
+    server = await tcpserver_factory(timeout=0.1, check_extra_connections=check)
+    server.expect_connect(first=line(b"ALICE"))
+    async with await connect(server) as client:
+        await client.send(b"BOB\n")
+        with pytest.raises(ScriptMismatch) as caught:
+            await server.join()
+    text = str(caught.value)
+    first = (
+        "Connection 1 was not expected." if check else "Timed out waiting for client to connect."
+    )
+    assert text.startswith(first)
+    assert (
+        "Expected: a connection that begins with line(b'ALICE')\n"
+        "Received: b'BOB\\n' on connection 1"
+    ) in text
+    assert "on purpose" not in text
+
+
+async def test_a_connection_that_says_what_is_expected_on_another(tcpserver):
+    """The hint knows what the other connections wait for."""
+    tcpserver.expect_connect().expect_bytes(b"ALICE")
+    tcpserver.expect_connect().expect_bytes(b"BOB\n")
+    async with await connect(tcpserver) as client:
+        await client.send(b"BOB\n")
+        with pytest.raises(ScriptMismatch) as caught:
+            await tcpserver.join()
+    _, hint, *_ = str(caught.value).split("\n")
+    assert hint.startswith("That is expected on connection 2, by `expect_bytes(b'BOB\\n')` (")
 
 
 # A pool
@@ -274,7 +307,12 @@ async def test_somebody_connects_too_soon(tcpserver):
     text = str(caught.value).splitlines()
     assert text[0] == "Expected no connection, but the client opened connection 2."
     assert text[2] == f"Script of {tcpserver.name}:"
-    assert text[3].startswith("> failed       expect_no_connection(5)  ")
+    assert [line.rpartition("  ")[0].rstrip() for line in map(without_times, text[3:])] == [
+        "  done         expect_connect()",
+        "  done         send_reset()",
+        "> failed       expect_no_connection(5)",
+        "  not reached  expect_connect()",
+    ]
 
 
 # Refusing
@@ -343,6 +381,33 @@ async def test_to_resume_what_was_not_stopped_changes_nothing(tcpserver):
     tcpserver.expect_connect()
     async with await connect(tcpserver):
         await tcpserver.join()
+
+
+async def test_the_steps_of_the_server_itself_are_shown(tcpserver):
+    """With those of the connection that failed, in the order of the test."""
+    tcpserver.expect_connect()
+    tcpserver.expect_disconnect()
+    tcpserver.stop_listening()
+    listening = tcpserver.resume_listening()
+    tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"Hello")
+    tcpserver.wait(5)
+    tcpserver.expect_disconnect()
+    await (await connect(tcpserver)).aclose()
+    await listening.wait()
+    async with await connect(tcpserver) as client:
+        await client.send(b"Help!")
+        with pytest.raises(ScriptMismatch) as caught:
+            await tcpserver.join()
+    listed = without_times(str(caught.value)).split("\n\n")[1].splitlines()
+    assert [line.rpartition("  ")[0].rstrip() for line in listed[1:]] == [
+        "  done         stop_listening()",
+        "  done         resume_listening()",
+        "  done         expect_connect()",
+        "> failed       expect_bytes(b'Hello')",
+        "  not reached  wait(5)",
+        "  not reached  expect_disconnect()",
+    ]
 
 
 async def test_a_pause_before_anything_else(tcpserver):

@@ -65,6 +65,7 @@ from pytest_tcpclient._failure import (
     SendStalled,
     Standing,
     TimedOut,
+    Times,
     TlsFailed,
     Unread,
     WasReset,
@@ -1081,6 +1082,69 @@ def test_a_failure_keeps_up_to_ten_steps_in_full() -> None:
     conversation.time_out()
     assert conversation.failure is not None
     assert conversation.failure.script == ScriptView(tuple(steps[:10]), tuple(steps[11:]), 0, 0)
+
+
+def test_a_failure_knows_when_its_steps_were_done() -> None:
+    """By the driver's clock, when something happened last; and how long the last one waited."""
+    conversation, _ = converse(read(b"a"), send(b"b"), read(b"c"))
+    for time, data in ((10.0, b"a"), (12.5, b"")):
+        conversation.see(time)
+        conversation.receive_data(data)
+        run(conversation)
+    conversation.time_out()
+    assert conversation.failure is not None
+    assert conversation.failure.times == Times((10.0, 10.0), 12.5, 2.5)
+
+
+def test_a_failure_that_has_not_waited() -> None:
+    """The clock is looked at when a step has been declared, or may go on: its time begins then."""
+    conversation, _ = converse()
+    conversation.see(10.0)
+    for declare in (lambda: conversation.add(Handle(read(b"a"), Recorder())), conversation.release):
+        declare()
+        times = conversation.times()
+        assert times is not None
+        assert times.waited == 0.0
+        conversation.see(20.0)
+        conversation.see(21.0)
+        times = conversation.times()
+        assert times is not None
+        assert times.waited == 1.0
+
+
+def test_the_reply_of_a_rule_does_not_shorten_the_waiting() -> None:
+    """The time of the step that it came before runs on."""
+    script = Recorder()
+    script.whenever(b"PING", b"PONG")
+    conversation, _ = converse(read(b"x"))
+    conversation.add_rule(script.rules[0])
+    conversation.see(10.0)
+    conversation.see(15.0)
+    conversation.receive_data(b"PING")
+    run(conversation)
+    conversation.see(17.0)
+    conversation.time_out()
+    assert conversation.failure is not None
+    assert conversation.failure.times == Times((15.0,), 17.0, 7.0)
+
+
+def test_a_step_that_was_declared_while_a_reply_is_sent() -> None:
+    """Its time begins then."""
+    script = Recorder()
+    script.whenever(b"PING", b"PONG")
+    conversation, _ = converse()
+    conversation.add_rule(script.rules[0])
+    conversation.see(10.0)
+    conversation.receive_data(b"PING")
+    conversation.next_action()
+    conversation.add(Handle(read(b"x"), Recorder()))
+    conversation.see(12.0)
+    run(conversation)
+    conversation.see(13.0)
+    conversation.time_out()
+    assert conversation.failure is not None
+    assert conversation.failure.times is not None
+    assert conversation.failure.times.waited == 1.0
 
 
 def test_a_failure_does_not_show_what_the_server_declared_itself() -> None:

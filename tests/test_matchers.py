@@ -615,7 +615,7 @@ def test_the_bytes_that_must_come() -> None:
         (Until(b";"), None),
         (Count(2, b"ab"), b"ab"),
         (Count(2), None),
-        (Exactly(b"ab"), None),
+        (Exactly(b"ab"), b"ab"),
         (OwnMatcher(OWN), None),
     ):
         assert matcher.wire() == wire

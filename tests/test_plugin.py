@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import sys
 import textwrap
@@ -55,6 +56,7 @@ def test_settings_are_documented(pytester):
         "--tcpclient-timeout-factor=FACTOR multiply every timeout of a server by this",
         "Seconds that an expectation may take if nothing else is said (default: 1)",
         "Seconds that a test may go on after its server has failed (default: 0.5)",
+        "Bytes that are kept of what went to and fro, the last ones (default: 1048576)",
         "When a test is over, wait for the steps that are not done (default: true)",
         "Fail a test if the client sends bytes that no step expects (default: true)",
         "Fail a test if the client opens more connections than expected (default: true)",
@@ -66,6 +68,7 @@ def test_settings_are_documented(pytester):
     for name in (
         "timeout",
         "grace",
+        "transcript_limit",
         "strict",
         "check_pending",
         "check_unexpected",
@@ -83,6 +86,10 @@ def test_settings_are_documented(pytester):
         (["-o", "tcpclient_timeout=-1"], "tcpclient_timeout must be a number, zero or more, *-1*"),
         (["-o", "tcpclient_grace=nan"], "tcpclient_grace must be a number, zero or more, *nan*"),
         (["-o", "tcpclient_strict=perhaps"], "tcpclient_strict: *perhaps*"),
+        (
+            ["-o", "tcpclient_transcript_limit=1e6"],
+            "tcpclient_transcript_limit must be a number of bytes, zero or more, not '1e6'",
+        ),
         (
             ["--tcpclient-timeout-factor=fast"],
             "--tcpclient-timeout-factor must be a number, zero or more, not 'fast'",
@@ -686,3 +693,214 @@ def test_a_run_without_certificates_leaves_none(monkeypatch):
     monkeypatch.delitem(sys.modules, "pytest_tcpclient._certificates", raising=False)
     config = SimpleNamespace(stash=pytest.Stash())
     assert plugin.pytest_unconfigure(config) is None
+
+
+# The picture of a conversation
+
+
+PICTURE = """
+    async def test_fails(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Hello")
+        async with await connect(tcpserver) as client:
+            await client.send(b"Help!")
+            await tcpserver.join()
+"""
+
+
+def printed(pytester, source=PICTURE, *arguments, subprocess=False):
+    """What pytest prints of a file."""
+    pytester.makeini(INI)
+    path = pytester.makepyfile(ANYIO.header() + textwrap.dedent(source))
+    run_pytest = pytester.runpytest_subprocess if subprocess else pytester.runpytest
+    return run_pytest("-p", "no:randomly", path, *arguments).stdout
+
+
+def test_the_picture_is_a_section_of_its_own(pytester):
+    """Of a test that has failed, with the name of the server."""
+    printed(pytester).fnmatch_lines(
+        [
+            "--* Conversation with 127.0.0.1:* --*",
+            "           client                       server",
+            "    0.00 s  │── connects ───────────────────▶│   expect_connect()",
+            "    0.?? s  │── b'Help!' ───────────────────▶│ ✗ expect_bytes(b'Hello')",
+        ],
+        consecutive=True,
+    )
+
+
+def test_the_picture_in_a_terminal_without_unicode(pytester, monkeypatch):
+    """It is drawn in ASCII."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    printed(pytester, subprocess=True).fnmatch_lines(
+        ["    0.?? s  |-- b'Help!' ------------------->| x expect_bytes(b'Hello')"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "unicode"), [("utf-8", True), ("ascii", False), ("latin-1", False)]
+)
+def test_what_a_terminal_can_show(pytestconfig, monkeypatch, encoding, unicode):
+    """Its encoding says whether the picture can be drawn with lines."""
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    assert plugin._look(pytestconfig)["unicode"] is unicode
+
+
+@pytest.mark.parametrize("color", ["yes", "no"])
+def test_the_picture_in_color(pytester, color):
+    """As pytest's own option says."""
+    output = printed(pytester, PICTURE, f"--color={color}").str()
+    [line] = [line for line in output.splitlines() if "✗" in line]
+    assert line.startswith("\x1b[31m") == (color == "yes")
+
+
+def test_the_picture_is_hidden_with_the_captured_output(pytester):
+    """--show-capture=no: nothing essential is in it."""
+    printed(pytester, PICTURE, "--show-capture=no").no_fnmatch_line("*Conversation*")
+
+
+def test_the_picture_is_not_in_the_xml(pytester):
+    """Whoever reads that has the text."""
+    printed(pytester, PICTURE, "--junit-xml=report.xml")
+    xml = (pytester.path / "report.xml").read_text(encoding="utf-8")
+    assert "Expected to read b'Hello' but actually read b'Help!'" in xml.replace("&#x27;", "'")
+    assert "connects" not in xml
+
+
+def test_the_picture_of_each_server_that_has_failed(pytester):
+    """Or of all that were there, if the test itself has failed."""
+    source = """
+        async def test_{name}(tcpserver_factory):
+            servers = [await tcpserver_factory(name=name) for name in ("one", "two", "three")]
+            for server in servers[:2]:
+                server.expect_connect()
+                client = await connect(server)
+                await client.aclose()
+                await server.join()
+            {last}
+    """
+    assert_own = source.format(name="own", last="assert False")
+    output = printed(pytester, assert_own)
+    output.fnmatch_lines(["--* Conversation with one --*", "--* Conversation with two --*"])
+    output.no_fnmatch_line("*Conversation with three*")
+    last = "servers[1].expect_bytes(b'x'); await servers[1].join()"
+    output = printed(pytester, source.format(name="script", last=last))
+    output.fnmatch_lines(["--* Conversation with two --*"])
+    output.no_fnmatch_line("*Conversation with one*")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        """
+        async def test_fails():
+            async with pytest_tcpclient.open_tcp_server() as server:
+                server.expect_connect()
+                server.expect_bytes(b"Hello")
+                async with await connect(server) as client:
+                    await client.send(b"Help!")
+                    await server.join()
+        """,
+        """
+        def test_fails(blocking_tcpserver):
+            blocking_tcpserver.expect_connect()
+            blocking_tcpserver.expect_bytes(b"Hello")
+            with socket.create_connection(blocking_tcpserver.address) as client:
+                client.send(b"Help!")
+                blocking_tcpserver.join()
+        """,
+        """
+        async def test_fails(tcpserver):
+            async with tcpserver.script() as script:
+                script.expect_connect()
+                script.expect_bytes(b"Hello")
+                async with await connect(tcpserver) as client:
+                    await client.send(b"Help!")
+        """,
+    ],
+    ids=["without a fixture", "blocking", "script of its own"],
+)
+def test_the_picture_of_servers_of_all_kinds(pytester, source):
+    """Whoever has made it."""
+    source = "import pytest_tcpclient\n" + textwrap.dedent(source)
+    printed(pytester, source).fnmatch_lines(
+        [
+            "--* Conversation with 127.0.0.1:* --*",
+            "           client                       server",
+            "    0.00 s  │── connects ───────────────────▶│   expect_connect()",
+            "    0.?? s  │── b'Help!' ───────────────────▶│ ✗ expect_bytes(b'Hello')",
+        ],
+        consecutive=True,
+    )
+
+
+def test_a_failure_of_no_server_has_no_picture(pytester):
+    """Whatever attributes an error has."""
+    source = """
+        def test_fails(blocking_tcpserver):
+            error = ValueError()
+            error.failure = "mine"
+            raise error
+    """
+    printed(pytester, source).no_fnmatch_line("*Conversation*")
+
+
+def test_a_test_that_passes_has_no_picture(pytester):
+    """Nor has one that is skipped."""
+    source = """
+        async def test_passes(tcpserver):
+            tcpserver.expect_connect()
+            await (await connect(tcpserver)).aclose()
+
+        async def test_is_skipped(tcpserver):
+            tcpserver.expect_connect()
+            await (await connect(tcpserver)).aclose()
+            pytest.skip("not today")
+    """
+    printed(pytester, source, "-rA").no_fnmatch_line("*Conversation*")
+
+
+def test_how_much_is_kept_of_a_conversation(pytester):
+    """The setting tcpclient_transcript_limit; what was dropped is said."""
+    source = """
+        async def test_it(tcpserver):
+            tcpserver.expect_connect()
+            for _ in range(5):
+                tcpserver.expect_count(10)
+            async with await connect(tcpserver) as client:
+                for step in range(5):
+                    await client.send(b"0123456789")
+                    while len(tcpserver.connections[0]._engine.conversation.ahead) > 4 - step:
+                        await anyio.sleep(0)
+                await tcpserver.join()
+                assert (len(tcpserver.transcript), tcpserver.transcript.dropped) == (2, 4)
+                assert False
+    """
+    output = printed(pytester, source, "-o", "tcpclient_transcript_limit=25")
+    output.fnmatch_lines(["E * assert False", "*… 4 more before", "*b'0123456789'*"])
+
+
+def test_a_conversation_of_100_megabytes(pytester):
+    """Its report fits a screen or two, and is there at once; its transcript is bounded."""
+    source = """
+        async def test_it(tcpserver):
+            data = bytes(range(256)) * 256 * 1600
+            tcpserver.expect_connect(timeout=60)
+            tcpserver.expect_bytes(data[:-1] + b"x", timeout=60)
+            for _ in range(1000):
+                tcpserver.expect_bytes(b"x" * 1000)
+            async with await connect(tcpserver) as client:
+                await client.send(data)
+                try:
+                    await tcpserver.join()
+                finally:
+                    kept = sum(len(event.data) for event in tcpserver.transcript)
+                    assert kept <= 1024 * 1024 < 100_000_000 < len(data)
+    """
+    lines = printed(pytester, source).str().splitlines()
+    assert sum(map(len, lines)) < 10_000
+    assert len(lines) < 110
+    text = "\n".join(lines)
+    assert "E               Received: from byte 104,857,591: f7 f8 f9 fa fb fc fd fe ff" in text
+    assert "more before" in text
+    assert "990 steps more not reached" in text

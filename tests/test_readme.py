@@ -50,6 +50,9 @@ def essential(output: str) -> str:
         if not re.match(r"(platform|rootdir:|configfile:|plugins:|asyncio:|Using ) ?", line)
     ]
     text = "\n".join(lines) + "\n"
+    text = re.sub(r"\d+\.\d\d s\b", "0.00 s", text)
+    text = re.sub(r"-+ (Conversation with \S+) -+", r"- \1 -", text)
+    text = re.sub(r"(?m)^port = \d+", "port = PORT", text)
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
     return re.sub(r"=+ (\d+ \w+) in \d+\.\d+s =+", r"= \1 =", text)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from textwrap import dedent
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pytest
 from helpers import (
@@ -22,6 +23,7 @@ from helpers import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_tcpclient import line
 from pytest_tcpclient._failure import (
     Broken,
     CutOff,
@@ -48,10 +50,12 @@ from pytest_tcpclient._failure import (
     SendStalled,
     Standing,
     TimedOut,
+    Times,
     TlsFailed,
     Unread,
     Unwanted,
     WasReset,
+    among,
 )
 from pytest_tcpclient._framings import Delimited, Incomplete, LengthPrefixed
 from pytest_tcpclient._matchers import Frame, Mismatch, Oversized
@@ -216,6 +220,7 @@ CASES = {
         failed(ExtraConnection(2, hang_up(2), scripted=True), hang_up(2)),
         """\
         While waiting for client to disconnect a second connection was attempted.
+        Each connection needs an `expect_connect()` of its own.
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_disconnect()  test_client.py:2
@@ -227,6 +232,7 @@ CASES = {
         failed(ExtraConnection(3, read(b"Hello"), scripted=True), read(b"Hello")),
         """\
         While waiting for b'Hello' a third connection was attempted.
+        Each connection needs an `expect_connect()` of its own.
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_bytes(b'Hello')  test_client.py:1
@@ -238,6 +244,7 @@ CASES = {
         failed(ExtraConnection(4, frame(b"Hello"), scripted=True), frame(b"Hello")),
         """\
         While waiting for frame b'Hello' a 4th connection was attempted.
+        Each connection needs an `expect_connect()` of its own.
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_frame(b'Hello')  test_client.py:1
@@ -249,6 +256,7 @@ CASES = {
         failed(ExtraConnection(2, send(b"Hello"), scripted=True), send(b"Hello")),
         """\
         While sending b'Hello' a second connection was attempted.
+        Each connection needs an `expect_connect()` of its own.
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       send_bytes(b'Hello')  test_client.py:1
@@ -260,6 +268,7 @@ CASES = {
         failed(ExtraConnection(2, None, scripted=True), connection=2),
         """\
         Connection 2 was not expected.
+        Each connection needs an `expect_connect()` of its own.
 
         If this is on purpose: @pytest.mark.tcpserver(check_extra_connections=False).
         """,
@@ -268,6 +277,7 @@ CASES = {
         failed(ExtraConnection(2, disconnect(), scripted=True), disconnect()),
         """\
         Connection 2 was not expected.
+        Each connection needs an `expect_connect()` of its own.
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       disconnect()  test_client.py:1
@@ -314,7 +324,7 @@ CASES = {
         failed(WasReset(), hang_up()),
         """\
         Connection was reset.
-        Did the client close its stream before it had read everything?
+        Did the client abort it, instead of closing it?
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_disconnect()  test_client.py:1
@@ -324,6 +334,24 @@ CASES = {
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_disconnect()  test_client.py:1
+        """,
+    ),
+    "reset instead of a close, after something was sent": Case(
+        failed(WasReset(), hang_up(2), ScriptView(done=(send(b"x"),))),
+        """\
+        Connection was reset.
+        Did the client close its stream before it had read everything?
+
+        Script of connection 1 to 127.0.0.1:5000:
+          done         send_bytes(b'x')     test_client.py:1
+        > failed       expect_disconnect()  test_client.py:2
+        """,
+        """\
+        Connection was reset. Did client close writer prematurely?
+
+        Script of connection 1 to 127.0.0.1:5000:
+          done         send_bytes(b'x')     test_client.py:1
+        > failed       expect_disconnect()  test_client.py:2
         """,
     ),
     "RST of a client that may have left something unread": Case(
@@ -787,18 +815,57 @@ def test_every_problem_has_its_text() -> None:
 
 
 @pytest.mark.parametrize("hint_in_line", [True, False])
-def test_what_the_client_raised_then(hint_in_line: bool) -> None:
-    """Errors that followed from the failure are one line each, at the end."""
+def test_what_the_client_did_then(hint_in_line: bool) -> None:
+    """What followed from the failure is one line each, at the end."""
     failure = failed(LeftBytes(b"x"))
-    then = ["ConnectionResetError: [Errno 104] Connection reset by peer", "ValueError: no"]
+    then = ["raised ConnectionResetError: [Errno 104] Connection reset by peer", "waited."]
     assert render(failure, hint_in_line=hint_in_line, then=then) == (
         "Client sent b'x' after the script was done.\n"
         "\n"
         "If this is on purpose: @pytest.mark.tcpserver(check_unexpected=False).\n"
         "\n"
         "Then the client raised ConnectionResetError: [Errno 104] Connection reset by peer\n"
-        "Then the client raised ValueError: no"
+        "Then the client waited."
     )
+
+
+@pytest.mark.parametrize("end", ["closed", "reset"])
+def test_how_the_client_ended_the_connection_then(end: Literal["closed", "reset"]) -> None:
+    """It is said where the end is not what was wrong."""
+    said = f"Then the client {end} the connection."
+    for problem, step, lines in (
+        (differs(b"a", b"b"), read(b"a"), [said]),
+        (NotADisconnect(b"b"), hang_up(), [said]),
+        (LeftBytes(b"b"), None, [said]),
+        (Ended(b"", None, reset=False), read(b"a"), []),
+        (WasReset(), hang_up(), []),
+    ):
+        failure = replace(failed(problem, step), end=end)
+        assert [line for line in lines_of(render(failure)) if "Then" in line] == lines
+
+
+def test_what_was_said_by_connections_that_nobody_claimed() -> None:
+    """It is not what this one wants; so to switch the check off would be no remedy."""
+    step = replace(connect(), options={"first": line(b"ALICE")})
+    failure = replace(
+        failed(ExtraConnection(2, step, scripted=True), step), unclaimed=((2, b"BOB"), (3, b""))
+    )
+    assert lines_of(render(failure)) == [
+        "Connection 2 was not expected.",
+        "",
+        "Script of connection 1 to 127.0.0.1:5000:",
+        "> failed       expect_connect(first=line(b'ALICE'))  test_client.py:1",
+        "",
+        "Expected: a connection that begins with line(b'ALICE')",
+        "Received: b'BOB' on connection 2",
+        "Received: nothing on connection 3",
+    ]
+    assert lines_of(render(replace(failed(TimedOut(b""), step)))) == [
+        "Timed out waiting for client to connect.",
+        "",
+        "Script of connection 1 to 127.0.0.1:5000:",
+        "> failed       expect_connect(first=line(b'ALICE'))  test_client.py:1",
+    ]
 
 
 # Notes on errors of others
@@ -962,6 +1029,44 @@ def test_a_difference_in_long_data() -> None:
             id="nothing expected",
         ),
         pytest.param(
+            b"\0\0\0\5Hello", b"\0\0\0\7Goodbye",
+            [
+                "Expected: 00 00 00 05 48 65 6c 6c 6f        |....Hello|",
+                "Received: 00 00 00 07 47 6f 6f 64 62 79 65  |....Goodbye|",
+                "                   ^^ first difference, at byte 3",
+            ],
+            id="binary",
+        ),
+        pytest.param(
+            bytes(range(100, 200)), bytes(range(100, 150)),
+            [
+                "Expected: from byte 42: 8e 8f 90 91 92 93 94 95 96 97 98 99 9a 9b 9c 9d  "
+                "|................| (100 bytes)",
+                "Received: from byte 42: 8e 8f 90 91 92 93 94 95                          "
+                "|........| (50 bytes)",
+                "                                                ^^ first difference, at byte 50",
+            ],
+            id="long binary",
+        ),
+        pytest.param(
+            bytes(20), bytes(19) + b"a",
+            [
+                "Expected: from byte 11: 00 00 00 00 00 00 00 00 00  |.........| (20 bytes)",
+                "Received: from byte 11: 00 00 00 00 00 00 00 00 61  |........a| (20 bytes)",
+                "                                                ^^ first difference, at byte 19",
+            ],
+            id="the end of long binary",
+        ),
+        pytest.param(
+            "Привет".encode(), "Привёт".encode(),
+            [
+                f"Expected: {'Привет'.encode()!r}",
+                f"Received: {'Привёт'.encode()!r}",
+                "                                            ^ first difference, at byte 8",
+            ],
+            id="text of other letters",
+        ),
+        pytest.param(
             b"a\0\r\nb", b"a\0\r\nc",
             [
                 r"Expected: b'a\x00\r\nb'",
@@ -1058,6 +1163,18 @@ def test_a_comparison(expected: bytes, received: bytes, lines: list[str]) -> Non
     assert comparison(expected, received) == lines
 
 
+def test_the_difference_of_two_that_are_long() -> None:
+    """Whether they are text is seen from what is shown: that takes no time."""
+    long = bytes(30_000_000)
+    [expected, *_] = comparison(long + b"Hello, world, and all", long + b"Hello, World")
+    assert expected.startswith(
+        "Expected: from byte 29,999,999: 00 48 65 6c 6c 6f 2c 20 77 6f 72 6c"
+    )
+    text = b"Hello, world. " * 20
+    [expected, *_] = comparison(bytes(99) + text + b"a", bytes(99) + text + b"b")
+    assert expected.endswith("o, world. Hello, world. a'... (380 bytes)")
+
+
 @settings(deadline=None)
 @given(st.binary(max_size=30), st.binary(max_size=30), st.binary(max_size=30))
 def test_the_first_difference(common: bytes, one: bytes, other: bytes) -> None:
@@ -1077,6 +1194,7 @@ def test_the_mark_stands_below_the_difference(common: bytes, one: bytes, other: 
     if expected == received:
         return
     above, below, mark = comparison(expected, received)
+    assert mark.endswith(f"first difference, at byte {first_difference(expected, received):,}")
     at = mark.index("^")
     assert above[10:at] == below[10:at]
     assert above[at:] != below[at:]
@@ -1197,6 +1315,69 @@ def test_what_ends_a_message_is_shown() -> None:
         r"Expected: frame b'Hello', ended by b'\x00'",
         "Received: b'Hello'",
     ]
+
+
+def test_when_it_happened() -> None:
+    """Each step that was done, and the one that failed, has its time."""
+    view = ScriptView((connect(1), Skipped(read(b"a", 2))), (hang_up(4),))
+    times = Times((0.0, 0.256), 1_201.9, 1_201.644)
+    assert lines_of(render(replace(failed(TimedOut(b""), read(b"b", 3), view), times=times))) == [
+        "Timed out waiting for b'b'",
+        "",
+        "Script of connection 1 to 127.0.0.1:5000:",
+        "  done             0.00 s  expect_connect()     test_client.py:1",
+        "  skipped          0.26 s  expect_bytes(b'a')   test_client.py:2",
+        "> failed       1,201.90 s  expect_bytes(b'b')   test_client.py:3",
+        "  not reached              expect_disconnect()  test_client.py:4",
+        "",
+        "Expected: b'b'",
+        "Received: nothing",
+        "Waited:   1,201.64 s; the limit is 1 s, not counting while the event loop is blocked.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("problem", "waited"),
+    [
+        (TimedOut(b""), "Waited:   1.02 s; the limit is 1 s."),
+        (NotClosed(collected=False), "Waited:   1.02 s; the limit is 1 s."),
+        (NotWaited(), "Waited:   1.02 s; the limit is 1 s."),
+        (SendStalled(1, 2), "Waited:   1.02 s for progress; the limit is 1 s."),
+        (WasReset(), ""),
+    ],
+)
+def test_how_long_it_has_waited(problem: Problem, waited: str) -> None:
+    """It is said where the waiting was too long."""
+    failure = replace(failed(problem, hang_up()), times=Times((), 1.5, 1.02))
+    assert [line for line in lines_of(render(failure)) if "Waited" in line] == [waited] * bool(
+        waited
+    )
+
+
+def test_times_that_are_not_known() -> None:
+    """Nobody ever connected: there is nothing to count from."""
+    times = Times((None, 2.0), 3.0, 1.0)
+    assert times.since(1.5) == Times((None, 0.5), 1.5, 1.0)
+    assert times.since(None) == Times((None, None), None, 1.0)
+
+
+def test_the_steps_of_two_scripts() -> None:
+    """Those that were done by their time, the others by their line; or as they are."""
+    one = ScriptView((connect(1), read(b"a", 2)), (hang_up(9),), 1, 2)
+    other = ScriptView((Skipped(read(b"b", 1)), read(b"c", 8)), (read(b"d", 5),), 3, 4)
+    times, other_times = Times((1.0, 4.0), 5.0, 1.0), Times((4.0, 4.0), 9.0, 2.0)
+    assert among(one, times, other, other_times) == (
+        ScriptView(
+            (connect(1), Skipped(read(b"b", 1)), read(b"a", 2), read(b"c", 8)),
+            (read(b"d", 5), hang_up(9)),
+            4,
+            6,
+        ),
+        Times((1.0, 4.0, 4.0, 4.0), 5.0, 1.0),
+    )
+    step = replace(read(b"d", 5), place=Place("conftest.py", 5))
+    other = replace(other, ahead=(step,))
+    assert among(one, times, other, other_times)[0].ahead == (hang_up(9), step)
 
 
 @pytest.mark.parametrize(

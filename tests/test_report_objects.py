@@ -15,6 +15,7 @@ from pytest_tcpclient._failure import Differs, Failure, ScriptView
 from pytest_tcpclient._framings import OwnFraming
 from pytest_tcpclient._matchers import Frame, Mismatch
 from pytest_tcpclient._report import render
+from pytest_tcpclient._report.data import comparison
 from pytest_tcpclient._report.objects import brief, difference
 from pytest_tcpclient._steps import Expect, Place
 
@@ -121,12 +122,20 @@ VALUES = st.recursive(
 )
 
 
-def at(path: str, value: object) -> str:
-    """What is there, as it is shown."""
-    try:
-        return repr(eval(f"value{path}", {"value": value}))
-    except LookupError:
+class Nothing:
+    def __repr__(self) -> str:
         return "nothing"
+
+
+NOTHING = Nothing()
+
+
+def at(path: str, value: object) -> object:
+    """What is there."""
+    try:
+        return eval(f"value{path}", {"value": value})
+    except LookupError:
+        return NOTHING
 
 
 @given(VALUES, VALUES)
@@ -139,7 +148,10 @@ def test_what_is_at_the_place_differs(expected: object, actual: object) -> None:
         return
     path = lines[0].removeprefix("First difference at ").removesuffix(":")
     found = [at(path, expected), at(path, actual)]
-    assert [line[10:] for line in lines[1:3]] == found
+    if isinstance(found[0], bytes) and isinstance(found[1], bytes):
+        assert lines[1:] == comparison(*found)
+    else:
+        assert [line[10:] for line in lines[1:3]] == list(map(repr, found))
     assert found[0] != found[1]
 
 

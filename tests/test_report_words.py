@@ -7,11 +7,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from textwrap import dedent
 from typing import Any, NamedTuple
 
 import pytest
 from helpers import EOF, RESET, Recorder, converse, play, run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import Client, clients
 
 from pytest_tcpclient import (
     ANY,
@@ -23,8 +27,11 @@ from pytest_tcpclient import (
     in_any_order,
     line,
 )
+from pytest_tcpclient._failure import ExtraConnection, TimedOut, Times
 from pytest_tcpclient._matchers import Outcome
-from pytest_tcpclient._report import origin, render
+from pytest_tcpclient._report import origin, picture, render
+from pytest_tcpclient._steps import Place
+from pytest_tcpclient._transcript import Transcript, What
 from pytest_tcpclient.framing import (
     Delimited,
     FixedSize,
@@ -191,6 +198,7 @@ WORDS = {
         None,
         r"""
         Expected to get line b'HELLO' but actually got line b'HELLO\r'
+        The client ends a line with b'\r\n', where the script wants b'\n'.
 
         Script of connection 1 to 127.0.0.1:5000:
         > failed       expect_line(b'HELLO')  HERE
@@ -432,6 +440,7 @@ WORDS = {
 
         Expected: b'A', line b'B', 3 bytes in any order
         Received: b'B\n'
+        Missing:  b'A', 3 bytes
         """,
     ),
     "something else than all of several": Word(
@@ -448,6 +457,7 @@ WORDS = {
         Received: b'X'
                     ^ first difference, at byte 0
         In all: b'B\nX'
+        Missing:  b'A', b'CD'
         """,
     ),
     "closed before all of several": Word(
@@ -462,6 +472,7 @@ WORDS = {
 
         Expected: b'A', line b'B', b'CD' in any order
         Received: b'B\n'
+        Missing:  b'A', b'CD'
         """,
     ),
     "several of several": Word(
@@ -876,6 +887,26 @@ def test_the_text_of_a_failure(word: Word) -> None:
     assert told(word.declare, word.data, word.ending) == dedent(word.text).strip("\n")
 
 
+def test_a_matcher_that_raises_when_it_is_asked_again() -> None:
+    """What is missing is not said then."""
+
+    class Moody:
+        asked = 0
+
+        def match(self, buffer: bytes) -> Outcome:
+            self.asked += 1
+            if self.asked > 1:
+                raise ValueError
+            return Mismatch(b"A", buffer)
+
+    script = Recorder()
+    script.expect(in_any_order(Moody()))
+    failure = play(script.steps, [b"B"]).failure
+    assert failure is not None
+    for problem in (TimedOut(b"B"), ExtraConnection(2, failure.step, scripted=True)):
+        assert "Missing" not in render(replace(failure, problem=problem))
+
+
 def test_a_function_that_does_not_return_in_time() -> None:
     """What it has not received is not blamed."""
     script = Recorder()
@@ -883,10 +914,11 @@ def test_a_function_that_does_not_return_in_time() -> None:
     conversation, _ = converse(*script.steps)
     conversation.receive_data(b"ab")
     conversation.next_action()
-    conversation.time_out()
+    conversation.time_out(Place("test_client.py", 7), "play_server")
     assert conversation.failure is not None
-    assert render(conversation.failure).split("\n")[:4] == [
+    assert render(conversation.failure).split("\n")[:5] == [
         "Timed out waiting for `run(play_server, timeout=2)` to return.",
+        "It is at test_client.py:7, in play_server().",
         "",
         "Script of connection 1 to 127.0.0.1:5000:",
         f"> failed       run(play_server, timeout=2)  {here(script)}",
@@ -924,3 +956,45 @@ def test_where_an_error_of_the_script_was_raised() -> None:
         "Raised by the script of the server 127.0.0.1:5000 at whenever(b'PING', nothing_to_say) "
         "(HERE)."
     )
+
+
+class Secretive:
+    """An object that does not say what it is."""
+
+    def __repr__(self) -> str:
+        raise LookupError("my own fault")
+
+
+def test_an_object_whose_repr_raises() -> None:
+    """The failure is told all the same."""
+    assert told(
+        lambda s: s.expect_frame({"a": Secretive()}, framing=JsonLines()), b"1\n", None
+    ) == (
+        "Expected to get frame <dict, whose repr() raised LookupError> but actually got frame 1\n"
+        "\n"
+        "Script of connection 1 to 127.0.0.1:5000:\n"
+        "> failed       expect_frame(<dict, whose repr() raised LookupError>, "
+        "framing=<JsonLines>)  HERE\n"
+        "\n"
+        "Received: b'1\\n'"
+    )
+
+
+@settings(deadline=None)
+@given(clients(optional=True, rules=True), st.booleans())
+def test_every_failure_can_be_told(client: Client, late: bool) -> None:
+    """Whatever the script, the bytes and the end are: in text, in a line, and as a picture."""
+    played = play(client.steps, [client.data] if client.data else [], client.ending)
+    if late and played.failure is None:
+        played.conversation.time_out()
+    failure = played.conversation.failure
+    if failure is None:
+        return
+    failure = replace(failure, times=Times((0.5,) * len(failure.script.done), 1.0, 0.5))
+    for in_line in (True, False):
+        first, *_ = render(failure, hint_in_line=in_line).split("\n")
+        assert first
+    transcript = Transcript()
+    transcript.add(0.5, 1, What.RECEIVED, client.data)
+    assert picture(transcript, failure)
+    assert origin(failure)

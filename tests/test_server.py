@@ -425,6 +425,44 @@ async def test_a_handle_of_a_stopped_server_is_not_waited_for(tcpserver_factory)
             await handle.wait()
 
 
+async def test_what_happens_is_logged_as_it_happens(tcpserver, caplog):
+    """A line for each thing that crosses the wire, and each step that has come true."""
+    caplog.set_level("DEBUG", logger="pytest_tcpclient")
+    await tcpserver.wait(0).wait()
+    tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"Hello", optional=True, timeout=0)
+    tcpserver.send_bytes(b"World")
+    tcpserver.expect_bytes(b"Bye")
+    async with await connect(tcpserver) as client:
+        assert await client.receive() == b"World"
+        await client.send(b"Buy")
+        with pytest.raises(ScriptMismatch):
+            await tcpserver.join()
+    logged = [record.getMessage() for record in caplog.records if record.name == "pytest_tcpclient"]
+    name = tcpserver.name
+    assert [line.removeprefix(f"{name}: ") for line in logged][:8] == [
+        "done wait(0)",
+        "connection 1: client connected",
+        "connection 1: done expect_connect()",
+        "connection 1: skipped expect_bytes(b'Hello', timeout=0, optional=True)",
+        "connection 1: server sent b'World'",
+        "connection 1: done send_bytes(b'World')",
+        "connection 1: client sent b'Buy'",
+        "failed: Expected to read b'Bye' but actually read b'Buy'",
+    ]
+
+
+async def test_nothing_is_logged_that_nobody_wants(tcpserver, caplog):
+    """It would cost time."""
+    caplog.set_level("INFO", logger="pytest_tcpclient")
+    tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"Hello")
+    async with await connect(tcpserver) as client:
+        await client.send(b"Hello")
+        await tcpserver.join()
+    assert [record for record in caplog.records if record.name == "pytest_tcpclient"] == []
+
+
 async def test_the_transcript_has_what_happened_in_order(tcpserver):
     """Whatever crossed the wire is there afterwards."""
     tcpserver.expect_connect()

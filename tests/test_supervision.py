@@ -166,6 +166,9 @@ def test_every_client_that_sends_the_wrong_bytes_is_told_so(pytester, runner):
     assert result.others["test_raises_something_of_its_own"].at == 'raise ValueError("lost")'
     text = result.others["test_raises_something_of_its_own"].text
     assert text.count("Then the client raised ValueError: lost\n") == 1
+    for name, cancelled in (("test_waits_for_something_else", 1), ("test_waits_for_a_reply", 0)):
+        text = result.others[name].text
+        assert text.count("Then the client waited, and was cancelled after 0.2 s.") == cancelled
     for each in result.others.values():
         assert "site-packages" not in each.text
         assert "pytest_tcpclient" not in each.text

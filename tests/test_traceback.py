@@ -16,6 +16,7 @@ from pytest_tcpclient._traceback import (
     is_users,
     shown,
     spot_in,
+    spots_of_call,
     spots_of_error,
     spots_of_task,
     traceback_of,
@@ -159,6 +160,30 @@ def test_a_task_that_is_over_waits_nowhere() -> None:
     body = waits()
     body.close()
     assert spots_of_task(body) == []
+
+
+def test_where_a_call_is_in_another_thread() -> None:
+    """The user's lines, up to where it has called something that is not the user's."""
+    seen: list[list[tuple[str, int]]] = []
+
+    def caller(inner: Callable[[], None]) -> None:
+        inner()
+
+    def look() -> None:
+        frame = sys._getframe()
+        seen.append(names(spots_of_call(frame, caller.__code__)))
+        seen.append(names(spots_of_call(frame, look.__code__)))
+        seen.append(names(spots_of_call(frame, suspend.__code__)))
+
+    def user() -> None:
+        of_library("anyio")["calls"](look)
+
+    caller(look)
+    assert seen == [[("look", line_of(look, 2))], [], []]
+    seen.clear()
+    caller(user)
+    assert seen == [[("user", line_of(user, 1))], [], []]
+    assert spots_of_call(None, caller.__code__) == []
 
 
 # Where an error was raised

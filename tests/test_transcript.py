@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_tcpclient._transcript import KEPT, Event, Transcript, What
+from pytest_tcpclient._transcript import KEPT, SHOWN, Event, Transcript, What
 
 
 def received(time: float, data: bytes) -> Event:
@@ -55,6 +55,47 @@ def test_an_empty_transcript() -> None:
     transcript = Transcript()
     assert list(transcript) == []
     assert repr(transcript) == "<Transcript of 0 events>"
+
+
+def test_when_it_began() -> None:
+    """The time of the first event is known when that is not here any more."""
+    transcript = Transcript(most=2)
+    assert transcript.start is None
+    for number in range(5):
+        add(transcript, received(10.0 + number, b"x"))
+        assert transcript.start == 10.0
+
+
+def test_an_event_in_words() -> None:
+    """Who did what; long data are shortened, with their size."""
+    for event, text in (
+        (Event(0.5, 1, What.CONNECTED), "connection 1: client connected"),
+        (Event(0.5, 2, What.SENT, b"a\0b", 3), r"connection 2: server sent b'a\x00b'"),
+        (
+            Event(0.5, 1, What.RECEIVED, b"a" * KEPT, 5_000),
+            f"connection 1: client sent {b'a' * SHOWN!r}... (5,000 bytes)",
+        ),
+    ):
+        assert str(event) == text
+
+
+def test_a_transcript_in_words() -> None:
+    """A line for each event, with the time since the first one."""
+    transcript = Transcript(most=2)
+    assert str(transcript) == repr(transcript)
+    add(transcript, Event(10.0, 1, What.CONNECTED))
+    add(transcript, received(10.25, b"Hello"))
+    assert str(transcript) == (
+        "    0.00 s  connection 1: client connected\n    0.25 s  connection 1: client sent b'Hello'"
+    )
+    for _ in range(1_000):
+        add(transcript, Event(11.0, 1, What.CLIENT_EOF))
+    assert str(transcript) == (
+        "... 1,000 more before\n"
+        "    1.00 s  connection 1: client finished sending\n"
+        "    1.00 s  connection 1: client finished sending"
+    )
+    assert repr(transcript) == "<Transcript of 2 events, 1,000 before them dropped>"
 
 
 def test_it_tells_how_many_events_it_has() -> None:

@@ -26,6 +26,7 @@ from pytest_tcpclient import (
     line,
     splits,
 )
+from pytest_tcpclient._traceback import shown
 from pytest_tcpclient._transcript import What
 from pytest_tcpclient.framing import (
     Delimited,
@@ -148,6 +149,29 @@ async def test_too_little_comes(tcpserver, declare, sent, first_line):
         if sent:
             await client.send(sent)
         assert await failure_of(tcpserver) == first_line
+
+
+async def listens(stream):
+    await stream.receive()  # async
+
+
+def listens_in_a_thread(stream):
+    stream.receive()  # in a thread
+
+
+@pytest.mark.parametrize(
+    ("function", "where"),
+    [(listens, "listens()"), (listens_in_a_thread, "listens_in_a_thread()")],
+)
+async def test_where_a_function_is_that_does_not_return(tcpserver, function, where):
+    """The line at which it waits is the second one of the text."""
+    tcpserver.expect_connect()
+    tcpserver.run(function, timeout=0.05)
+    async with await connect(tcpserver):
+        with pytest.raises(ScriptMismatch) as caught:
+            await tcpserver.join()
+    line = function.__code__.co_firstlineno + 1
+    assert str(caught.value).splitlines()[1] == f"It is at {shown(__file__)}:{line}, in {where}."
 
 
 async def silent(stream):

@@ -141,8 +141,13 @@ def name_of(function: Callable[..., Any]) -> str:
 
 def literal(value: object) -> str:
     """An object as a script shows it. Where it is in memory nobody need know."""
-    plain = type(value).__repr__ is object.__repr__
-    return f"<{type(value).__name__}>" if plain else repr(value)
+    name = type(value).__name__
+    if type(value).__repr__ is object.__repr__:
+        return f"<{name}>"
+    try:
+        return repr(value)
+    except Exception as error:  # The text of a failure is not lost because of it.
+        return f"<{name}, whose repr() raised {type(error).__name__}>"
 
 
 def _checked_content(name: str, value: Any, *, raw: bool) -> Any:

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from ._errors import ScriptError
 from ._failure import (
@@ -49,6 +49,7 @@ from ._failure import (
     SendStalled,
     Standing,
     TimedOut,
+    Times,
     TlsFailed,
     Unread,
     Unwanted,
@@ -158,11 +159,14 @@ class Conversation:
         about none.
     :param patience: seconds for which bytes that no step expects are kept before they
         are a failure; ``None`` if they never are.
+    :ivar time: what the driver's clock showed when something happened last, for the report;
+        ``None`` if nobody says.
     """
 
     def __init__(self, number: int, server: str = "", patience: float | None = None) -> None:
         self.number = number
         self.stage = 0
+        self.time: float | None = None
         self.failure: Failure | None = None
         self.connected = False
         self.eof = False
@@ -176,14 +180,19 @@ class Conversation:
         self._cut = False
         #: Whether the server has aborted the connection.
         self.aborted = False
-        self._server = server
+        self.server = server
         self._patience = patience
         self._stages = 0
+        #: When the present stage began; ``None`` until the driver has looked at its clock.
+        self._began: float | None = None
         self._interrupted: int | None = None
+        self._interrupted_began: float | None = None
         self._rules: list[Rule] = []
         self._pending: deque[Handle[Any]] = deque()
         self._done: deque[Step | Skipped] = deque(maxlen=STEPS_SHOWN)
-        self._done_count = 0
+        self._done_at: deque[float | None] = deque(maxlen=STEPS_SHOWN)
+        #: How many steps were done, or skipped.
+        self.done_count = 0
         self._buffer: bytes | bytearray = b""
         self._taken = 0
         self._received: object = None
@@ -197,6 +206,7 @@ class Conversation:
         #: An action that is being performed and is not in the script any more.
         self._adrift: Step | None = None
         self._wrong = False
+        self._wrong_at: float | None = None
         self._difference: Difference | None = None
 
     # What is asked
@@ -207,6 +217,16 @@ class Conversation:
         if self._pending and not self._held:
             return self._pending[0]._step
         return None
+
+    @property
+    def ahead(self) -> list[Step]:
+        """The next of the steps that are still to be done, the current one included."""
+        return [handle._step for handle in islice(self._pending, STEPS_SHOWN)]
+
+    def done_since(self, count: int) -> list[Step | Skipped]:
+        """The steps that were done after so many, as far as they are kept."""
+        new = min(self.done_count - count, len(self._done))
+        return list(self._done)[len(self._done) - new :]
 
     @property
     def last(self) -> Handle[Any] | None:
@@ -245,6 +265,13 @@ class Conversation:
     def deaf(self) -> bool:
         """Whether the script wants nothing to be received."""
         return isinstance(self.current, StopReading)
+
+    @property
+    def end(self) -> Literal["", "closed", "reset"]:
+        """How the client has ended the connection, if it has."""
+        if self.reset:
+            return "reset"
+        return "closed" if self.eof else ""
 
     @property
     def _ended(self) -> bool:
@@ -291,8 +318,10 @@ class Conversation:
                 # Nothing but the reply of a rule goes before it: then its time begins.
                 self._stages += 1
                 self._interrupted = self._stages
+                self._interrupted_began = None
             return False
         self._begin_stage()
+        self._began = None
         return True
 
     def add_rule(self, rule: Rule) -> None:
@@ -302,8 +331,15 @@ class Conversation:
     def release(self) -> None:
         """The step of another connection that held this one up is over."""
         self._begin_stage()
+        self._began = None
 
     # What happened
+
+    def see(self, time: float) -> None:
+        """The driver has looked at its clock."""
+        self.time = time
+        if self._began is None:
+            self._began = time
 
     def connect(self) -> None:
         """The client has connected."""
@@ -423,8 +459,11 @@ class Conversation:
         else:
             self._fail(self._was_reset())
 
-    def time_out(self) -> None:
-        """The present stage has lasted longer than its ``limit``."""
+    def time_out(self, at: Place | None = None, function: str = "") -> None:
+        """The present stage has lasted longer than its ``limit``.
+
+        :param at: where a function of the test is that plays the server, and its name.
+        """
         step = self.current
         if self.handshaking:
             fails = isinstance(step, ExpectConnect | StartTls) and step.fails
@@ -456,7 +495,7 @@ class Conversation:
             streams = self._streams
             self._fail(NotWaited() if streams.closed else NotClosed(streams.collected))
         else:
-            self._fail(TimedOut(b""))
+            self._fail(TimedOut(b"", at, function))
 
     def standing(self) -> Standing | None:
         """Where the script stands, if it waits for something."""
@@ -464,7 +503,7 @@ class Conversation:
         if step is None or isinstance(step, ExpectEnd):
             return None
         taken = step.matcher.so_far(self._buffer, self._taken) if isinstance(step, Expect) else b""
-        return Standing(self._server, step, taken)
+        return Standing(self.server, step, taken)
 
     def meet_nobody_wanted(self, number: int) -> None:
         """The client has connected while the script expects that nobody does."""
@@ -581,7 +620,7 @@ class Conversation:
             ended = ended or not step.left_open
         optional = isinstance(step, Limited) and step.optional
         if self._buffer:
-            self._wrong = not optional
+            self._wrong, self._wrong_at = not optional, self.time
         elif not ended:
             return False
         elif isinstance(step, ExpectDisconnect):
@@ -650,7 +689,7 @@ class Conversation:
             elif step.optional:
                 self._skip()
             else:
-                self._wrong = True
+                self._wrong, self._wrong_at = True, self.time
             return True
         if ended:
             if step.optional:
@@ -706,7 +745,7 @@ class Conversation:
     def _interject(self, reply: Send) -> None:
         """Send a reply before anything else. The time of the current step runs on."""
         self._pending.appendleft(Handle(reply, None))
-        self._interrupted = self.stage
+        self._interrupted, self._interrupted_began = self.stage, self._began
         self._begin_stage()
 
     def _decide(self, handle: Handle[Any], step: Undecided) -> None:
@@ -804,13 +843,16 @@ class Conversation:
     def _advance(self, received: object) -> None:
         handle = self._pending.popleft()
         self._done.append(handle._step)
-        self._done_count += 1
+        self._done_at.append(self.time)
+        self.done_count += 1
         self._accepted = 0
         if self._interrupted is None:
             self._stages += 1
             self.stage = self._stages
+            self._began = self.time
         else:
             self.stage, self._interrupted = self._interrupted, None
+            self._began = self._interrupted_began or self.time
         handle._complete(received)
 
     def _skip(self) -> None:
@@ -824,7 +866,8 @@ class Conversation:
         for handle in skipped:
             self._pending.popleft()
             self._done.append(Skipped(handle._step))
-            self._done_count += 1
+            self._done_at.append(self.time)
+            self.done_count += 1
         self._begin_stage()
         for handle in skipped:
             handle._skip()
@@ -832,25 +875,35 @@ class Conversation:
     def _begin_stage(self) -> None:
         self._stages += 1
         self.stage = self._stages
+        self._began = self.time
 
     def _fail(self, problem: Problem) -> None:
         """The first failure ends the script: what was to come is dropped."""
         if self.failure is not None:
             return
+        times = self.times()
         self._begin_stage()
-        step = self.current
-        ahead = islice(self._pending, 1 if step else 0, None)
-        steps = [handle._step for handle in ahead if not isinstance(handle._step, ExpectEnd)]
         self.failure = Failure(
-            problem,
-            step,
-            ScriptView(
-                done=tuple(self._done),
-                ahead=tuple(steps[:STEPS_SHOWN]),
-                done_before=self._done_count - len(self._done),
-                ahead_after=max(0, len(steps) - STEPS_SHOWN),
-            ),
-            self.number or None,
-            self._server,
+            problem, self.current, self.view(), self.number or None, self.server, times
         )
         self._pending.clear()
+
+    def view(self) -> ScriptView:
+        """The steps around the current one."""
+        ahead = islice(self._pending, 1 if self.current else 0, None)
+        steps = [handle._step for handle in ahead if not isinstance(handle._step, ExpectEnd)]
+        return ScriptView(
+            done=tuple(self._done),
+            ahead=tuple(steps[:STEPS_SHOWN]),
+            done_before=self.done_count - len(self._done),
+            ahead_after=max(0, len(steps) - STEPS_SHOWN),
+        )
+
+    def times(self) -> Times | None:
+        """When the last steps were done, and how long the one that fails has waited."""
+        if self.time is None:
+            return None
+        waited = 0.0 if self._began is None else self.time - self._began
+        # What comes after the wrong bytes is only for the report.
+        failed = self._wrong_at if self._wrong else self.time
+        return Times(tuple(self._done_at), failed, waited)

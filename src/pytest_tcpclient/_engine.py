@@ -10,6 +10,7 @@ the first one waits for the client, and for those that may take their time.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -24,14 +25,18 @@ from ._conversation import CONCLUDE, DONE, IDLE, RECEIVE, Conversation, Signal
 from ._failure import Failure
 from ._host import Host
 from ._performer import GONE, Performer
+from ._report import call
 from ._rule import Rule
-from ._steps import Action, Send, StartTls
+from ._steps import Action, Send, Skipped, StartTls
 from ._tls import CutOff, TlsError, TlsStream
-from ._transcript import Transcript, What
+from ._transcript import KEPT, Event, Transcript, What
 from ._transport import close_stream, pause_reading, raise_if_broken, reset_stream
 
 #: Seconds for which the rest of a wrong answer is received, for the report.
 REST = 0.004
+
+#: Tells what happens as it happens.
+LOG = logging.getLogger("pytest_tcpclient")
 
 # Looked up here, once: the member of an enum costs as much as a call.
 RECEIVED, SENT = What.RECEIVED, What.SENT
@@ -79,6 +84,9 @@ class Engine:
         self._abandoned = False
         self._draining = False
         self._deaf = False
+        #: Whether anybody wants to know. (To ask each time would cost more than that is worth.)
+        self._logging = LOG.isEnabledFor(logging.DEBUG)
+        self._logged = 0
         self._receiving: anyio.CancelScope | None = None
         self._performer = Performer(conversation, host, self._note, self.listen)
 
@@ -91,6 +99,7 @@ class Engine:
         :param received: what it has sent already.
         """
         self._stream = stream
+        self._logging = LOG.isEnabledFor(logging.DEBUG)
         with suppress(OSError, LookupError):  # It was reset, and has no addresses any more.
             address = stream.extra(SocketAttribute.remote_address)
             if isinstance(address, tuple):  # That of a unix socket has none.
@@ -119,7 +128,7 @@ class Engine:
             return  # It will be seen when the action is done.
         if self._client is not None:
             self._late = self._client.gone
-        self._latest = self._host.now()
+        self._see_time(self._time())
         action = self._next()
         if isinstance(action, Signal):
             self._wait(action)
@@ -179,6 +188,8 @@ class Engine:
         if self._client is not None and (conversation.eof or conversation.reset):
             conversation.receive_streams(self._client.look())
         action = conversation.next_action()
+        if self._logging:
+            self._log_steps()
         if action is DONE and not self._reported:
             self._reported = True
             self._performer.stop()
@@ -249,7 +260,10 @@ class Engine:
                 self.received += len(data)
                 now = clock()
                 self._latest = now - host.lost
+                conversation.time = now
                 note(now, number, RECEIVED, data)
+                if self._logging:
+                    self._log(RECEIVED, data)
                 conversation.receive_data(data)
                 if self._acting:
                     action = IDLE  # It will be seen when the action is done.
@@ -371,11 +385,35 @@ class Engine:
         if self.conversation.stage == stage and not self.conversation.lenient:
             await self._before_time_out()
         if self.conversation.stage == stage:
-            self.conversation.time_out()
+            self._see_time(self._time())
+            self.conversation.time_out(*self._performer.where())
             self._next()
             self.go_on()
 
+    def _see_time(self, time: float) -> None:
+        self._latest = time - self._host.lost
+        self.conversation.see(time)
+
     def _note(self, what: What, data: bytes = b"") -> None:
-        time = self._time()
+        self.conversation.time = time = self._time()
         self._latest = time - self._host.lost
         self._add(time, self._number, what, data)
+        if self._logging:
+            self._log(what, data)
+
+    def _log(self, what: What, data: bytes) -> None:
+        event = Event(0.0, self._number, what, data[:KEPT], len(data))
+        LOG.debug("%s: %s", self.conversation.server, event)
+
+    def _log_steps(self) -> None:
+        """Tell which steps have come true since the last time."""
+        conversation = self.conversation
+        name = conversation.server
+        if conversation.number:
+            name = f"{name}: connection {conversation.number}"
+        for step in conversation.done_since(self._logged):
+            if isinstance(step, Skipped):
+                LOG.debug("%s: skipped %s", name, call(step.step))
+            else:
+                LOG.debug("%s: done %s", name, call(step))
+        self._logged = conversation.done_count

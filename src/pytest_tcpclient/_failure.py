@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from heapq import merge
+from typing import Literal
 
 from ._framings import Incomplete
 from ._matchers import Difference
-from ._steps import Skipped, Step
+from ._steps import Place, Skipped, Step
+from ._transcript import Transcript
 
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """The current step did not come true within its limit; ``received`` had come."""
+    """The current step did not come true within its limit; ``received`` had come.
+
+    ``at`` is the line at which a function of the test was then, and ``function`` its name.
+    """
 
     received: bytes
+    at: Place | None = None
+    function: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +263,59 @@ class ScriptView:
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """When it happened, in seconds.
+
+    ``done`` belongs to the steps of a ``ScriptView`` that are done, ``failed`` to the one that
+    failed, which had ``waited`` so long then. Both are counted from when the client of the
+    server connected first; they are ``None`` where that is not known, or never was.
+    """
+
+    done: tuple[float | None, ...]
+    failed: float | None
+    waited: float
+
+    def since(self, start: float | None) -> Times:
+        """The same, counted from then."""
+        done = tuple(None if at is None or start is None else at - start for at in self.done)
+        failed = None if self.failed is None or start is None else self.failed - start
+        return Times(done, failed, self.waited)
+
+
+def among(
+    view: ScriptView, times: Times, others: ScriptView, other_times: Times
+) -> tuple[ScriptView, Times]:
+    """The steps of two scripts that one test has declared as one, in their order.
+
+    What is done goes by its time; what is not, by its line, if all of it is in one file.
+    """
+    done = list(
+        merge(
+            zip(times.done, view.done, strict=True),
+            zip(other_times.done, others.done, strict=True),
+            # Some clocks show whole milliseconds only.
+            key=lambda each: (each[0] or 0.0, _line(each[1])),
+        )
+    )
+    ahead = [*view.ahead, *others.ahead]
+    if len({step.place.file for step in ahead}) == 1:
+        ahead = list(merge(view.ahead, others.ahead, key=_line))
+    return (
+        ScriptView(
+            tuple(step for _, step in done),
+            tuple(ahead),
+            view.done_before + others.done_before,
+            view.ahead_after + others.ahead_after,
+        ),
+        Times(tuple(at for at, _ in done), times.failed, times.waited),
+    )
+
+
+def _line(step: Step | Skipped) -> int:
+    return step.step.place.line if isinstance(step, Skipped) else step.place.line
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """What went wrong, at which step, on which connection.
 
@@ -264,6 +325,11 @@ class Failure:
     :ivar connection: the number of the connection, from 1, in the order in which the
         client opened them; ``None`` if it is about none.
     :ivar server: the name or the address of the server.
+    :ivar times: when that was.
+    :ivar end: how the client had ended the connection by then, if it had.
+    :ivar elsewhere: what its other connections still wait for, with their numbers.
+    :ivar unclaimed: what connections have said that belong to no ``expect_connect()``.
+    :ivar transcript: what happened on the connections of the server.
     """
 
     problem: Problem
@@ -271,6 +337,11 @@ class Failure:
     script: ScriptView = ScriptView()
     connection: int | None = None
     server: str = ""
+    times: Times | None = None
+    end: Literal["", "closed", "reset"] = ""
+    elsewhere: tuple[tuple[int, Step], ...] = ()
+    unclaimed: tuple[tuple[int, bytes], ...] = ()
+    transcript: Transcript | None = field(default=None, compare=False, repr=False)
 
     @property
     def only_the_end(self) -> bool:

@@ -37,6 +37,7 @@ class Interlude(Engine):
             await self._reception.hold()
         else:
             await self._reception.resume()
+        self._see_time(self._time())
         self.conversation.perform()
         self._acting = False
         self.go_on()

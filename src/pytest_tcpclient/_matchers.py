@@ -212,6 +212,9 @@ class Exactly(_Whole):
         # What was taken matched: it need not have been kept.
         return self.expected[:taken] + bytes(buffer)
 
+    def wire(self) -> bytes | None:
+        return self.expected
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Frame(_Whole):
@@ -431,7 +434,16 @@ class InAnyOrder(_Several):
         return "{} in any order"
 
     def match(self, buffer: Buffer, taken: int = 0) -> Outcome:
+        return self._match(buffer, {})
+
+    def unmatched(self, buffer: Buffer) -> tuple[NamedMatcher, ...]:
+        """The parts that have not come."""
         values: dict[int, object] = {}
+        self._match(buffer, values)
+        return tuple(part for index, part in enumerate(self.matchers) if index not in values)
+
+    def _match(self, buffer: Buffer, values: dict[int, object]) -> Outcome:
+        """Judge the buffer. What has come is entered in the values, by the number of its part."""
         size = 0
         while len(values) < len(self.matchers):
             rest = bytes(buffer[size:]) if size else buffer

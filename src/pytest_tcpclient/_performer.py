@@ -14,8 +14,8 @@ from anyio.abc import SocketStream
 
 from ._conversation import NOT_ERRORS, Conversation
 from ._host import Host, is_cancellation
-from ._run import call
-from ._steps import CHUNK, Action, Disconnect, Run, Send, SendReset
+from ._run import Call
+from ._steps import CHUNK, Action, Disconnect, Place, Run, Send, SendReset
 from ._transcript import What
 from ._transport import raise_if_aborted, raise_if_broken, reset_stream, unread_by_client
 
@@ -53,6 +53,7 @@ class Performer:
         self._listen = listen
         self._stream: SocketStream | None = None
         self._running: anyio.CancelScope | None = None
+        self._call: Call | None = None
         self._news: anyio.Event | None = None
 
     async def perform(self, stream: SocketStream, action: Action) -> object:
@@ -128,14 +129,23 @@ class Performer:
         """Let a function of the test have the connection."""
         try:
             with anyio.CancelScope() as self._running:
-                return await call(action.function, self)
+                self._call = Call(action.function)
+                return await self._call.run(self)
         except BaseException as error:
             if is_cancellation(error) or isinstance(error, NOT_ERRORS):
                 raise
             self._conversation.raise_(error)
         finally:
-            self._running = None
+            self._running = self._call = None
         return None
+
+    def where(self) -> tuple[Place | None, str]:
+        """The line at which a function of the test is, and its name."""
+        spot = self._call.where() if self._call is not None else None
+        if spot is None:
+            return None, ""
+        code = spot.frame.f_code
+        return Place(code.co_filename, spot.line), code.co_name
 
     # What a function of the test can do
 

@@ -12,6 +12,7 @@ import socket
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 import anyio
@@ -26,6 +27,9 @@ from ._performer import GONE
 from ._tls import TlsError, TlsStream
 from ._tls_setting import SSLContext
 from ._transport import reset_stream
+
+#: Of so many connections that nobody has claimed a failure knows what they have said.
+HEARD = 5
 
 Expected = TypeVar("Expected")
 
@@ -98,6 +102,11 @@ class Reception(Generic[Expected]):
     def oldest(self) -> Arrival[Expected] | None:
         """The first connection that nobody has claimed."""
         return self._pairing.oldest
+
+    def heard(self) -> tuple[tuple[int, bytes], ...]:
+        """What the connections that nobody has claimed have said, with their numbers."""
+        arrivals = islice(self._pairing.unclaimed, HEARD)
+        return tuple((each.number, each.received) for each in arrivals)
 
     async def open(self) -> None:
         """Begin to accept connections. (Those made since it was bound are not lost.)"""

@@ -8,6 +8,8 @@ it leaves is there for the next step.
 from __future__ import annotations
 
 import inspect
+import sys
+import threading
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -15,6 +17,7 @@ from typing import Any, Protocol
 from anyio import ClosedResourceError, EndOfStream, from_thread, to_thread
 
 from ._checked import checked_bytes, checked_size
+from ._traceback import Spot, spots_of_call, spots_of_task
 
 #: How many bytes ``receive()`` returns at the most if nothing else is said, as in anyio.
 MOST = 65536
@@ -103,18 +106,42 @@ class BlockingStream:
         from_thread.run(self._stream.send_eof)
 
 
-async def call(function: Callable[[Any], Any], carrier: Carrier) -> Any:
-    """Let a function of the test have the connection. Return what it returns.
+class Call:
+    """One call of a function of the test, which gets the connection."""
 
-    A plain function that is cancelled is left to its thread, where its next call is an error.
-    """
-    stream = Stream(carrier)
-    try:
-        # An object that can be called like a coroutine function is one, too.
-        call_of_object = vars(type(function)).get("__call__")
-        if any(map(inspect.iscoroutinefunction, (function, call_of_object))):
-            return await function(stream)
-        blocking = BlockingStream(stream)
-        return await to_thread.run_sync(function, blocking, abandon_on_cancel=True)
-    finally:
-        stream._close()
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self._function = function
+        self._coroutine: Any = None
+        self._thread: int | None = None
+
+    async def run(self, carrier: Carrier) -> Any:
+        """Let the function have the connection. Return what it returns.
+
+        A plain function that is cancelled is left to its thread, where its next call is an error.
+        """
+        stream = Stream(carrier)
+        function = self._function
+        try:
+            # An object that can be called like a coroutine function is one, too.
+            call_of_object = vars(type(function)).get("__call__")
+            if any(map(inspect.iscoroutinefunction, (function, call_of_object))):
+                self._coroutine = function(stream)
+                return await self._coroutine
+            blocking = BlockingStream(stream)
+            return await to_thread.run_sync(self._block, blocking, abandon_on_cancel=True)
+        finally:
+            stream._close()
+
+    def where(self) -> Spot | None:
+        """The innermost line of the test that is being executed, where that is known."""
+        if self._coroutine is not None:
+            spots = spots_of_task(self._coroutine)
+        else:
+            spots = spots_of_call(
+                sys._current_frames().get(self._thread or 0), Call._block.__code__
+            )
+        return spots[-1] if spots else None
+
+    def _block(self, stream: BlockingStream) -> Any:
+        self._thread = threading.get_ident()
+        return self._function(stream)

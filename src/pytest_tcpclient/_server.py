@@ -6,13 +6,15 @@ that the test calls: ``join()``, a handle, or the end of the test.
 
 from __future__ import annotations
 
+import logging
 import ssl
 import traceback
 from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 from types import CoroutineType, TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, overload
 
 import anyio
 
@@ -20,7 +22,7 @@ from . import _certificates
 from ._address import Address
 from ._asyncio_streams import StreamsWatcher
 from ._conversation import Conversation
-from ._engine import REST, Engine
+from ._engine import LOG, REST, Engine
 from ._errors import ScriptError
 from ._failure import (
     Broken,
@@ -31,6 +33,7 @@ from ._failure import (
     Problem,
     ScriptView,
     Standing,
+    among,
 )
 from ._framings import Checked, LengthPrefixed
 from ._handle import Handle
@@ -39,6 +42,7 @@ from ._interlude import Interlude
 from ._listening import listen_at
 from ._options import Options
 from ._reception import Arrival, Reception
+from ._report import headline
 from ._rule import Rule
 from ._script import Script
 from ._server_script import ServerScript
@@ -64,6 +68,14 @@ if TYPE_CHECKING:
 
 #: How messages are delimited if nothing else is said, as in 0.7.
 _DEFAULT_FRAMING = LengthPrefixed()
+
+
+#: Of so many other connections a failure knows what they wait for.
+OTHERS_SHOWN = 20
+
+
+#: A failure that is about no connection is shown with the steps of so many.
+ALONGSIDE = 3
 
 
 class Referee(Protocol):
@@ -232,7 +244,7 @@ class TcpServer(Address, ServerScript[Connection]):
         Address.__init__(self, endpoint, tls)
         self.name = options.name or str(endpoint)
         self.connections: list[Connection] = []
-        self.transcript = Transcript()
+        self.transcript = Transcript(current().transcript_limit)
         self.failure: Failure | None = None
         self.stopped = False
         #: Why it takes no steps, if it does not.
@@ -624,9 +636,48 @@ class TcpServer(Address, ServerScript[Connection]):
 
     def _fail(self, failure: Failure) -> None:
         if self.failure is None:
-            self.failure = failure
-            self.referee.report(self, failure)
+            self.failure = self._in_context(failure)
+            if LOG.isEnabledFor(logging.DEBUG):
+                LOG.debug("%s: failed: %s", self.name, headline(self.failure).sentence)
+            self.referee.report(self, self.failure)
         self._wake()
+
+    def _in_context(self, failure: Failure) -> Failure:
+        """A failure of one connection, with what else a reader has to know."""
+        view, times = failure.script, failure.times
+        if failure.connection:
+            along = [self._interlude.conversation] if self._interlude else []
+        else:
+            along = [each._engine.conversation for each in self.connections[-ALONGSIDE:]]
+        for each in along:
+            if times and (others := each.times()):
+                view, times = among(view, times, each.view(), others)
+        times = times and times.since(self.transcript.start)
+        return replace(
+            failure,
+            script=view,
+            times=times,
+            end=self._end_of(failure),
+            elsewhere=self._elsewhere(failure),
+            unclaimed=self._reception.heard(),
+            transcript=self.transcript,
+        )
+
+    def _end_of(self, failure: Failure) -> Literal["", "closed", "reset"]:
+        """How the client has ended the connection that has failed."""
+        for connection in self.connections:
+            if connection.number == failure.connection:
+                return connection._engine.conversation.end
+        return ""
+
+    def _elsewhere(self, failure: Failure) -> tuple[tuple[int, Step], ...]:
+        """What other connections wait for than the one that has failed."""
+        others = [each for each in self.connections if each.number != failure.connection]
+        return tuple(
+            (each.number, step)
+            for each in others[:OTHERS_SHOWN]
+            for step in each._engine.conversation.ahead
+        )
 
     # The end
 

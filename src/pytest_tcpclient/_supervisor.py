@@ -309,6 +309,7 @@ class Supervisor:
         scope, task = self._scope, self._task
         if self._body is not None and scope is not None:
             self._stuck = spots_of_task(self._body)
+            self._verdict.cancelled = self._rules.grace
             (task or scope).cancel()
             # Refused already, a client that connects again at once might never wait any more,
             # and so would never learn that it is cancelled.

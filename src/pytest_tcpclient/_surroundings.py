@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ._options import Options
+from ._transcript import LIMIT
 
 #: What can run a blocking server.
 BACKENDS = ("asyncio", "trio")
@@ -20,6 +21,7 @@ class Surroundings:
 
     :ivar options: what its ini file says.
     :ivar backend: what runs blocking servers, where nothing else is said.
+    :ivar transcript_limit: how many bytes of a conversation are kept.
     :ivar lasting: whether their event loops last for the whole run.
     :ivar bridges: the ways into these; made when the first one is.
     :ivar rules: gives the ``Rules`` of a test that nothing is known of; ``None``: the plain ones.
@@ -39,6 +41,7 @@ class Surroundings:
         self.backend = backend
         self.lasting = lasting
         self.bridges: Any = None
+        self.transcript_limit = LIMIT
         self.open: list[Any] = []
 
 

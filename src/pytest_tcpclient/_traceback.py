@@ -51,6 +51,21 @@ def spots_of_task(body: Coroutine[Any, Any, Any]) -> list[Spot]:
     return [spot for spot in spots if is_users(spot.frame)]
 
 
+def spots_of_call(frame: FrameType | None, caller: CodeType) -> list[Spot]:
+    """Where a function of the test is that code of ours has called in another thread.
+
+    :param frame: the innermost one of that thread.
+    """
+    spots: list[Spot] = []
+    while frame is not None and frame.f_code is not caller:
+        if is_users(frame):
+            spots.insert(0, Spot(frame, frame.f_lasti, frame.f_lineno))
+        else:
+            spots.clear()  # It has called something that is not the test's.
+        frame = frame.f_back
+    return spots if frame is not None else []
+
+
 def spots_of_error(error: BaseException) -> list[Spot]:
     """Where an error was raised, from the outside in."""
     return [

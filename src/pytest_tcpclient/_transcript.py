@@ -25,6 +25,13 @@ class What(enum.Enum):
 KEPT = 4 * 1024
 
 
+#: How much of all data is kept if nothing else is said.
+LIMIT = 1024 * 1024
+
+#: How much of one piece is printed.
+SHOWN = 80
+
+
 class Event(NamedTuple):
     """One thing that happened on one connection.
 
@@ -38,6 +45,14 @@ class Event(NamedTuple):
     data: bytes = b""
     size: int = 0
 
+    def __str__(self) -> str:
+        said = f"connection {self.connection}: {self.what.value}"
+        if not self.size:
+            return said
+        if self.size <= SHOWN:
+            return f"{said} {self.data!r}"
+        return f"{said} {self.data[:SHOWN]!r}... ({self.size:,} bytes)"
+
 
 class Transcript:
     """What happened on the connections of one server, the oldest first.
@@ -45,12 +60,14 @@ class Transcript:
     It keeps the last ``limit`` bytes of data, and as many events as go with them, but no
     more than ``most`` of those; what was dropped is counted.
 
+    :ivar limit: in bytes. The setting ``tcpclient_transcript_limit``; a test may change it.
     :ivar dropped: how many events are not here any more.
     """
 
-    def __init__(self, limit: int = 1024 * 1024, most: int = 10_000) -> None:
+    def __init__(self, limit: int = LIMIT, most: int = 10_000) -> None:
         self.dropped = 0
-        self._limit = limit
+        self.limit = limit
+        self._start: float | None = None
         self._most = most
         self._size = 0
         self._events: deque[tuple[float, int, What, bytes, int]] = deque()
@@ -65,22 +82,40 @@ class Transcript:
         # A plain tuple costs a fifth of an Event, and few are ever looked at.
         events.append((time, connection, what, data, size))
         self._size += len(data)
-        while len(events) > self._most or (self._size > self._limit and len(events) > 1):
-            self._size -= len(events.popleft()[3])
+        while len(events) > self._most or (self._size > self.limit and len(events) > 1):
+            oldest = events.popleft()
+            if not self.dropped:
+                self._start = oldest[0]
+            self._size -= len(oldest[3])
             self.dropped += 1
+
+    @property
+    def start(self) -> float | None:
+        """When the first event was, whether it is here or not; ``None`` if there was none."""
+        return self._start if self.dropped or not self._events else self._events[0][0]
 
     def copy(self) -> Transcript:
         """What there is so far."""
-        copied = Transcript(self._limit, self._most)
+        copied = Transcript(self.limit, self._most)
         copied.dropped, copied._size = self.dropped, self._size
-        copied._events = self._events.copy()
+        copied._start, copied._events = self._start, self._events.copy()
         return copied
 
     def __iter__(self) -> Iterator[Event]:
-        return map(Event._make, self._events)
+        # Of a copy, which is made at once: that of a blocking server may go on.
+        return map(Event._make, tuple(self._events))
 
     def __len__(self) -> int:
         return len(self._events)
 
     def __repr__(self) -> str:
-        return f"<Transcript of {len(self)} event{'' if len(self) == 1 else 's'}>"
+        count = f"{len(self):,} event{'' if len(self) == 1 else 's'}"
+        dropped = f", {self.dropped:,} before them dropped" if self.dropped else ""
+        return f"<Transcript of {count}{dropped}>"
+
+    def __str__(self) -> str:
+        """A line for each event, with the seconds since the first one."""
+        start = self.start or 0.0
+        lines = [f"... {self.dropped:,} more before"] if self.dropped else []
+        lines += [f"{event.time - start:8.2f} s  {event}" for event in self]
+        return "\n".join(lines) or repr(self)

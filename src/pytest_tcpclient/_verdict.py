@@ -62,6 +62,8 @@ class Verdict:
         self._settled: set[int] = set()
         self._given: BaseException | None = None
         self._foreign: BaseException | None = None
+        #: After so many seconds the body of the test was cancelled, if it was.
+        self.cancelled: float | None = None
 
     @property
     def failure(self) -> Failure | None:
@@ -167,7 +169,10 @@ class Verdict:
         if error is not None:
             _note(error, origin(failure))
             return error
-        then = ["".join(traceback.format_exception_only(other)).strip() for other in others]
+        raised = ["".join(traceback.format_exception_only(other)).strip() for other in others]
+        then = [f"raised {error}" for error in raised]
+        if self.cancelled is not None:
+            then.append(f"waited, and was cancelled after {self.cancelled:g} s.")
         text = render(failure, hint_in_line=self._rules.hint_in_line, then=then)
         return self._rules.error(text, failure)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -32,6 +33,7 @@ from ._runners import (
     test_function,
 )
 from ._surroundings import BACKENDS, Surroundings, current, enter, leave
+from ._transcript import LIMIT, Transcript
 
 if TYPE_CHECKING:
     from ._blocking import BlockingTcpServer, BlockingTcpServerFactory, Watch
@@ -89,6 +91,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=0.5,
     )
     parser.addini(
+        "tcpclient_transcript_limit",
+        "Bytes that are kept of what went to and fro, the last ones (default: 1048576)",
+        default=str(LIMIT),
+    )
+    parser.addini(
         "tcpclient_blocking_backend",
         "What runs the servers of blocking_tcpserver: asyncio or trio (default: asyncio)",
         default="asyncio",
@@ -118,6 +125,7 @@ def pytest_configure(config: pytest.Config) -> None:
             f"tcpclient_blocking_backend must be asyncio or trio, not {backend!r}"
         )
     surroundings = Surroundings(options, rules, backend=backend, lasting=True)
+    surroundings.transcript_limit = _size(config, "tcpclient_transcript_limit")
     config.stash[_SURROUNDINGS] = surroundings
     enter(surroundings)
     if config.pluginmanager.has_plugin("asyncio"):
@@ -141,6 +149,13 @@ def _ini(config: pytest.Config, name: str) -> Any:
     except (TypeError, ValueError, pytest.UsageError) as error:
         raise pytest.UsageError(f"{name}: {error}") from None
     return value if value is None or isinstance(value, bool) else _seconds(name, value)
+
+
+def _size(config: pytest.Config, name: str) -> int:
+    value = config.getini(name)
+    if not re.fullmatch(r"[0-9_]+", value):
+        raise pytest.UsageError(f"{name} must be a number of bytes, zero or more, not {value!r}")
+    return int(value)
 
 
 def _seconds(name: str, value: Any) -> float:
@@ -310,6 +325,50 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             return (yield)
         except BaseException as raised:
             _raise_verdict(item, raised)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and call.excinfo is not None and f"{__package__}._supervisor" in sys.modules:
+        report.sections += _pictures(item, call.excinfo.value)
+    return report
+
+
+def _pictures(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, str]]:
+    """The conversation that has failed, to look at; or all of them, if it was none of these."""
+    from ._failure import Failure
+    from ._report import picture
+
+    supervisor, watch = item.stash.get(SUPERVISOR, None), item.stash.get(WATCH, None)
+    supervisors = [supervisor, watch.supervisor if watch is not None else None]
+    servers = [server for each in supervisors if each is not None for server in each.servers]
+    failures = [server.failure for server in servers if server.failure is not None]
+    failure = getattr(error, "failure", None)
+    if isinstance(failure, Failure):
+        failures = [failure]
+    shown: list[tuple[str, Transcript | None, Failure | None]]
+    shown = [(each.server, each.transcript, each) for each in failures]
+    if not failures:
+        shown = [(server.name, server.transcript, None) for server in servers]
+    for name, transcript, failed in shown:
+        drawn = picture(transcript, failed, **_look(item.config)) if transcript is not None else ""
+        if drawn:
+            yield f"Conversation with {name}", drawn
+
+
+def _look(config: pytest.Config) -> dict[str, Any]:
+    """What the terminal can show."""
+    writer = config.get_terminal_writer()
+    try:
+        "│─▶✗…".encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        unicode = False
+    else:
+        unicode = True
+    return {"width": writer.fullwidth, "unicode": unicode, "color": writer.hasmarkup}
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -20,18 +20,32 @@ from .._failure import (
     NotClosed,
     NotSilent,
     NotWaited,
+    SendStalled,
     Standing,
     TimedOut,
     Unread,
     WasReset,
 )
 from .._framings import Delimited
-from .._matchers import Frame, Line, Mismatch, NamedMatcher
-from .._steps import Expect
+from .._matchers import Frame, InAnyOrder, Line, Mismatch, NamedMatcher
+from .._steps import Expect, ExpectConnect, Limited, Place
 from .data import comparison, quoted
-from .message import headline, wanted
+from .hints import hint
+from .message import headline as headline
+from .message import wanted
 from .objects import difference
-from .script import call, listing, place
+from .picture import picture as picture
+from .script import argument, listing, place, seconds
+from .script import call as call
+
+#: What has a limit that has passed.
+_TOO_LATE = (TimedOut, SendStalled, LeftOpen, NotClosed, NotWaited)
+
+#: What is wrong with bytes that came, whatever came after them.
+_BYTES = (Differs, NotADisconnect, NotSilent, LeftBytes)
+
+#: Seconds: what has waited so much longer than its limit was held up by something.
+BLOCKED = 0.25
 
 _CHECKS = {
     LeftBytes: "check_unexpected",
@@ -47,21 +61,21 @@ def render(failure: Failure, *, hint_in_line: bool = False, then: Sequence[str] 
     """The whole text.
 
     :param hint_in_line: put the hint of 0.7 in the first line, where there is one.
-    :param then: what the client raised afterwards, a line each.
+    :param then: what the client did afterwards, a line each: ``raised OSError``.
     """
-    sentence, hint_for_streams, hint = headline(failure)
+    sentence, hint_for_streams, remedy = headline(failure)
     first = [sentence]
     if hint_in_line and hint_for_streams:
         first = [f"{sentence} {hint_for_streams}"]
-    elif hint:
-        first.append(hint)
+    elif known := remedy or hint(failure):
+        first.append(known)
     first += _circumstances(failure)
     sections = [
         first,
         listing(failure),
-        _bytes(failure),
+        [*_bytes(failure), *_waited(failure)],
         _switch(failure),
-        [f"Then the client raised {error}" for error in then],
+        [*_next(failure), *(f"Then the client {what}" for what in then)],
     ]
     return "\n\n".join("\n".join(section) for section in sections if section)
 
@@ -101,12 +115,46 @@ def _circumstances(failure: Failure) -> list[str]:
             if collected:
                 return ["The writer was closed by the garbage collector, not by the client."]
             return ["The client has finished sending only, with `write_eof()`."]
+        case ExtraConnection(scripted=True) if not _is_choosy(failure):
+            return ["Each connection needs an `expect_connect()` of its own."]
+        case TimedOut(at=Place() as at, function=function):
+            return [f"It is at {place(at)}, in {function}()."]
+    return []
+
+
+def _next(failure: Failure) -> list[str]:
+    """How the client ended the connection, if that is not what was wrong."""
+    if failure.end and isinstance(failure.problem, _BYTES):
+        return [f"Then the client {failure.end} the connection."]
     return []
 
 
 def _bytes(failure: Failure) -> list[str]:
     """What was expected and what came, of a step that is about bytes."""
+    return [*_compared(failure), *_missing(failure)]
+
+
+def _missing(failure: Failure) -> list[str]:
+    """Which of several things have not come."""
     step = failure.step
+    if not (isinstance(step, Expect) and isinstance(step.matcher, InAnyOrder)):
+        return []
+    match failure.problem:
+        case TimedOut(received) | Ended(received) | Differs(received=received):
+            try:
+                parts = step.matcher.unmatched(received)
+            except Exception:  # A matcher of the test's own may do anything.
+                return []
+            return [f"Missing:  {', '.join(map(wanted, parts))}"]
+    return []
+
+
+def _compared(failure: Failure) -> list[str]:
+    step = failure.step
+    if step is not None and _is_choosy(failure):
+        first = argument(step.options["first"])
+        heard = [f"Received: {_heard(data)} on connection {n}" for n, data in failure.unclaimed]
+        return [f"Expected: a connection that begins with {first}", *heard] if heard else []
     match failure.problem:
         case Differs(Mismatch(bytes() as expected, bytes() as actual), received):
             several = isinstance(step, Expect) and step.matcher.parts
@@ -124,6 +172,28 @@ def _bytes(failure: Failure) -> list[str]:
     return []
 
 
+def _is_choosy(failure: Failure) -> bool:
+    """Whether a connection was wanted that begins in a certain way."""
+    return isinstance(failure.step, ExpectConnect) and "first" in failure.step.options
+
+
+def _heard(data: bytes) -> str:
+    return quoted(data) if data else "nothing"
+
+
+def _waited(failure: Failure) -> list[str]:
+    """How long the step has waited, if that was too long."""
+    if failure.times is None or not isinstance(failure.problem, _TOO_LATE):
+        return []
+    assert isinstance(failure.step, Limited)
+    waited, limit = failure.times.waited, failure.step.limit
+    progress = " for progress" if isinstance(failure.problem, SendStalled) else ""
+    line = f"Waited:   {seconds(waited)}{progress}; the limit is {limit:,g} s"
+    if waited - limit < BLOCKED:
+        return [f"{line}."]
+    return [f"{line}, not counting while the event loop is blocked."]
+
+
 def _terminator(matcher: NamedMatcher) -> str:
     """What has to come at the end of a line or a message, where that is not seen in it."""
     end = matcher.newline if isinstance(matcher, Line) else None
@@ -135,6 +205,6 @@ def _terminator(matcher: NamedMatcher) -> str:
 def _switch(failure: Failure) -> list[str]:
     """How to allow what a check found."""
     check = _CHECKS.get(type(failure.problem))
-    if check is None:
+    if check is None or _is_choosy(failure):
         return []
     return [f"If this is on purpose: @pytest.mark.tcpserver({check}=False)."]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 #: Data of up to this many bytes stands in full.
 IN_FULL = 200
 
@@ -10,6 +12,11 @@ SHORTENED = 80
 
 #: Of two values that differ, so many bytes are shown before and after the difference.
 BEFORE, AFTER = 24, 40
+
+#: Of values that are no text, so many are shown as numbers.
+DUMPED = 16
+
+_LEGIBLE = frozenset(range(0x20, 0x7F)) | frozenset(b"\r\n\t")
 
 
 def quoted(data: bytes, size: int | None = None) -> str:
@@ -27,6 +34,9 @@ def quoted(data: bytes, size: int | None = None) -> str:
 def comparison(expected: bytes, received: bytes, label: str = "Expected:") -> list[str]:
     """Two values, one above the other, with a mark at the first byte that differs."""
     offset = first_difference(expected, received)
+    around = slice(max(0, offset - BEFORE), offset + AFTER)
+    if expected and received and (is_binary(expected[around]) or is_binary(received[around])):
+        return _dumped(expected, received, offset, label)
     start, stop = 0, None
     if max(len(expected), len(received)) > IN_FULL:
         start, stop = max(0, offset - BEFORE), offset + AFTER
@@ -51,6 +61,35 @@ def first_difference(one: bytes, other: bytes) -> int:
         else:
             high = middle - 1
     return low
+
+
+def is_binary(data: bytes) -> bool:
+    """Whether escapes would be most of what is read: more than a third of the bytes."""
+    text = sum(byte in _LEGIBLE for byte in data)
+    if text == len(data):
+        return False
+    with suppress(UnicodeDecodeError):
+        return 3 * sum(
+            not (each.isprintable() or each in "\r\n\t") for each in data.decode()
+        ) > len(data)
+    return 3 * (len(data) - text) > len(data)
+
+
+def _dumped(expected: bytes, received: bytes, offset: int, label: str) -> list[str]:
+    """The bytes around the first difference, as numbers and as text."""
+    start = max(0, offset - DUMPED // 2)
+    if max(len(expected), len(received)) <= DUMPED:
+        start = 0
+    margin = f"from byte {start:,}: " if start else ""
+    rows = [each[start : start + DUMPED] for each in (expected, received)]
+    width = 3 * max(map(len, rows)) - 1
+    lines = []
+    for word, whole, row in zip((label, "Received:"), (expected, received), rows, strict=True):
+        text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
+        size = f" ({len(whole):,} bytes)" if start or len(whole) > DUMPED else ""
+        lines.append(f"{word:9} {margin}{row.hex(' '):{width}}  |{text}|{size}")
+    lead = " " * (len("Expected: ") + len(margin) + 3 * (offset - start))
+    return [*lines, f"{lead}^^ first difference, at byte {offset:,}"]
 
 
 def _literal(data: bytes, start: int, stop: int | None) -> str:

@@ -26,6 +26,7 @@ from .._failure import (
     NotSilent,
     NotWaited,
     Raised,
+    ScriptView,
     SendStalled,
     TimedOut,
     TlsFailed,
@@ -42,6 +43,7 @@ from .._steps import (
     ExpectReset,
     Run,
     Send,
+    Skipped,
     Step,
 )
 from .data import quoted
@@ -96,7 +98,7 @@ def headline(failure: Failure) -> Headline:
             return Headline(
                 "Connection was reset.",
                 "Did client close writer prematurely?",
-                "" if unread else "Did the client close its stream before it had read everything?",
+                "" if unread else _why_reset(failure.script),
             )
         case CutOff():
             return Headline(
@@ -168,12 +170,25 @@ def wanted(matcher: NamedMatcher) -> str:
     return f"{noun} {argument(expected)}"
 
 
+def _why_reset(script: ScriptView) -> str:
+    """The usual reason: a client closes before it has read all that it was sent."""
+    done = [each.step if isinstance(each, Skipped) else each for each in script.done]
+    if script.done_before or any(isinstance(step, Send | Run) for step in done):
+        return "Did the client close its stream before it had read everything?"
+    return "Did the client abort it, instead of closing it?"
+
+
 def _timed_out(step: Step | None, problem: TimedOut) -> Headline:
     if isinstance(step, ExpectDisconnect):
         return Headline(
             f"Timed out waiting for {_awaited(step)}.",
             "Remember to call `writer.close()`.",
             "Remember to close the client's stream.",
+        )
+    if isinstance(step, ExpectEof):
+        return Headline(
+            f"Timed out waiting for {_awaited(step)}.",
+            hint="A client does so with `send_eof()` or `write_eof()`, or by closing.",
         )
     assert step is not None
     if isinstance(step, Run):

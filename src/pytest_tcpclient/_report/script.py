@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from itertools import zip_longest
+from typing import NamedTuple
 
 from .._contents import ANY, name_of
 from .._failure import Failure
@@ -13,6 +15,15 @@ from .objects import brief
 
 #: Longer calls are not lined up with the others.
 ALIGNED = 60
+
+
+class _Row(NamedTuple):
+    """What became of a step."""
+
+    state: str
+    step: Step
+    when: str = ""
+    mark: str = ""
 
 
 def call(step: Step) -> str:
@@ -41,27 +52,40 @@ def place(where: Place) -> str:
 
 def listing(failure: Failure) -> list[str]:
     """The steps around the one that failed, each with the line that declared it."""
-    script = failure.script
+    script, times = failure.script, failure.times
     rows = [
-        ("", "skipped", each.step) if isinstance(each, Skipped) else ("", "done", each)
-        for each in script.done
+        _Row("skipped", each.step, _when(at))
+        if isinstance(each, Skipped)
+        else _Row("done", each, _when(at))
+        for each, at in zip_longest(script.done, times.done if times else ())
     ]
     if failure.step is not None:
-        rows.append((">", "failed", failure.step))
-    rows += [("", "not reached", step) for step in script.ahead]
+        rows.append(_Row("failed", failure.step, _when(times.failed if times else None), ">"))
+    rows += [_Row("not reached", step) for step in script.ahead]
     if not rows:
         return []
-    calls = [call(step) for _, _, step in rows]
+    calls = [call(row.step) for row in rows]
     width = max((len(text) for text in calls if len(text) <= ALIGNED), default=0)
+    longest = max(len(row.when) for row in rows)
     lines = [_title(failure)]
     if script.done_before:
         lines.append(f"    ... {_steps(script.done_before)} done before")
-    for (mark, state, step), text in zip(rows, calls, strict=True):
-        where = "" if isinstance(step, ExpectEnd) else place(step.place)
-        lines.append(f"{mark:1} {state:11}  {text:{width}}  {where}".rstrip())
+    for row, text in zip(rows, calls, strict=True):
+        when = f"  {row.when:>{longest}}" if longest else ""
+        where = "" if isinstance(row.step, ExpectEnd) else place(row.step.place)
+        lines.append(f"{row.mark:1} {row.state:11}{when}  {text:{width}}  {where}".rstrip())
     if script.ahead_after:
         lines.append(f"    ... {_steps(script.ahead_after)} more not reached")
     return lines
+
+
+def seconds(time: float) -> str:
+    """A time as it is read: ``0.05 s``."""
+    return f"{max(time, 0.0):,.2f} s"
+
+
+def _when(time: float | None) -> str:
+    return "" if time is None else seconds(time)
 
 
 def _title(failure: Failure) -> str:
