@@ -552,7 +552,7 @@ class TcpServer(Address, ServerScript[Connection]):
 
     def keep(self, arrival: Arrival[Connection]) -> None:
         """Nobody has claimed a connection so far."""
-        self._task_host.start_soon(self._note_busy, arrival)
+        self.task_host.start_soon(self._note_busy, arrival)
         self._wake()
 
     async def _note_busy(self, arrival: Arrival[Connection]) -> None:
@@ -560,7 +560,7 @@ class TcpServer(Address, ServerScript[Connection]):
 
         That is seen earlier than what has arrived before it on other connections.
         """
-        await self._task_host.settle(lambda: 0)
+        await self.task_host.settle(lambda: 0)
         if arrival.owner is None:
             self._busy_then[arrival.number] = self._busy()
 
