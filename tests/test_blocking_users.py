@@ -1,0 +1,173 @@
+"""Blocking servers where users have them: Hypothesis, unittest, two hundred tests in a row."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+from test_blocking import run_sync
+
+needs_hypothesis = pytest.mark.skipif(
+    importlib.util.find_spec("hypothesis") is None, reason="hypothesis is not installed"
+)
+
+
+@needs_hypothesis
+def test_a_server_for_each_example(pytester):
+    """Without a fixture there is no health check to suppress."""
+    source = """
+from hypothesis import given, settings, strategies as st
+
+examples = []
+
+@settings(deadline=None, max_examples=100, database=None)
+@given(data=st.binary(min_size=1))
+def test_passes(data):
+    with open_blocking_tcp_server() as server:
+        server.expect_connect()
+        server.expect_bytes(data)
+        server.send_bytes(data[::-1])
+        server.expect_disconnect()
+        with connect(server) as client:
+            client.sendall(data)
+            assert client.recv(1) == data[-1:]
+            rest = data[:-1]
+            while rest:
+                rest = rest[: -len(client.recv(4096))]
+    examples.append(data)
+
+@settings(deadline=None, max_examples=100, database=None)
+@given(number=st.integers(0, 1000))
+def test_fails(number):
+    with open_blocking_tcp_server() as server:
+        server.expect_connect()
+        server.expect_bytes(b"small")
+        with connect(server) as client:
+            client.sendall(b"small" if number < 5 else b"large")
+            server.join()
+
+def test_all_examples():
+    assert len(examples) == 100
+"""
+    passed, others, _ = run_sync(pytester, source)
+    assert passed == ["test_passes", "test_all_examples"]
+    assert "Expected to read b'small' but actually read b'large'" in others["test_fails"].text
+    assert "number=5" in others["test_fails"].text
+
+
+UNITTEST = """
+import socket, unittest
+from pytest_tcpclient import open_blocking_tcp_server, open_tcp_server
+
+class Sync(unittest.TestCase):
+    def setUp(self):
+        block = open_blocking_tcp_server()
+        self.server = block.__enter__()
+        self.addCleanup(block.__exit__, None, None, None)
+
+    def hello(self, said):
+        self.server.expect_connect()
+        self.server.expect_bytes(b"Hello")
+        self.server.expect_disconnect()
+        with socket.create_connection(self.server.address) as client:
+            client.sendall(said)
+            self.server.join()
+
+    def test_passes(self):
+        self.server.expect_connect()
+        self.server.expect_disconnect()
+        with socket.create_connection(self.server.address):
+            pass
+        self.server.join()
+
+    def test_fails(self):
+        self.hello(b"World")
+
+class Async(unittest.IsolatedAsyncioTestCase):
+    async def test_passes(self):
+        async with open_tcp_server() as server:
+            server.expect_connect()
+            server.expect_disconnect()
+            with socket.create_connection(server.address):
+                pass
+
+    async def test_fails(self):
+        async with open_tcp_server() as server:
+            server.expect_connect()
+            server.expect_bytes(b"Hello")
+            with socket.create_connection(server.address) as client:
+                client.sendall(b"World")
+                await server.join()
+"""
+
+WRONG = "Expected to read b'Hello' but actually read b'World'"
+
+
+def test_unittest_under_pytest(pytester):
+    """A failure is a failure, as everywhere."""
+    passed, others, _ = run_sync(pytester, UNITTEST)
+    assert sorted(passed) == ["Async::test_passes", "Sync::test_passes"]
+    assert sorted(others) == ["Async::test_fails", "Sync::test_fails"]
+    assert {each.line for each in others.values()} == {f"Failed: {WRONG}"}
+    assert {each.when for each in others.values()} == {"call"}
+
+
+def test_unittest_by_itself(tmp_path):
+    """It knows an AssertionError when it sees one."""
+    (tmp_path / "test_it.py").write_text(UNITTEST)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "unittest", "test_it"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Ran 4 tests" in done.stderr
+    assert "FAILED (failures=2)" in done.stderr
+    assert done.stderr.count(f"ScriptMismatch: {WRONG}") == 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="descriptors are listed in /proc")
+def test_nothing_is_left(pytester):
+    """After 200 tests there is one thread more, and its own descriptors; however they ended."""
+    source = """
+import os
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+counts = {}
+
+def test_first(blocking_tcpserver):
+    blocking_tcpserver.expect_connect()
+    with connect(blocking_tcpserver):
+        pass
+
+def test_count_before():
+    counts["threads"] = threading.active_count()
+    counts["descriptors"] = descriptors()
+
+@pytest.mark.parametrize("number", range(200))
+def test_it(blocking_tcpserver, blocking_tcpserver_factory, number):
+    server = blocking_tcpserver if number % 2 else blocking_tcpserver_factory()
+    server.expect_connect()
+    server.expect_bytes(b"x")
+    client = connect(server)
+    if number % 20:
+        client.sendall(b"x")
+        server.join()
+    elif number % 40:
+        client.sendall(b"y")
+    client.close()
+
+def test_count_after():
+    assert threading.active_count() == counts["threads"]
+    assert descriptors() == counts["descriptors"]
+"""
+    passed, others, _ = run_sync(pytester, source)
+    assert {"test_count_before", "test_count_after"} <= {*passed}
+    assert len(others) == 10
+    assert len(passed) == 193
