@@ -49,6 +49,13 @@ def suite(backend: str, quick: bool) -> Iterator[Row]:
     ours, body, fixture = (seconds * 1e3 for seconds in least(rounds, *runs))
     yield Row("a test (other: by hand in its body)", backend, "ms", ours, body, 1.1)
     yield Row("a test (other: with a fixture by hand)", backend, "ms", ours, fixture, 1.0)
+    blocking = ("-o", f"tcpclient_blocking_backend={backend}")
+    runs = [
+        partial(_passing, "with_blocking_tcpserver.py", backend, count, *OURS, *blocking),
+        partial(_passing, "with_socketserver.py", backend, count),
+    ]
+    ours, other = (seconds * 1e3 for seconds in least(rounds, *runs))
+    yield Row("a sync test (other: with socketserver)", backend, "ms", ours, other, 2.0)
     for name in ("waits", "joins"):
         ended = _failing(name, backend, 5 if quick else 20)
         what = f"mismatch to the end of a test that {name}"
