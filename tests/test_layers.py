@@ -56,6 +56,7 @@ LOWER = {
 MIDDLE = {
     "_address",
     "_asyncio_streams",
+    "_block",
     "_blocking",
     "_certificates",
     "_engine",

@@ -238,7 +238,30 @@ def bridges() -> Bridges:
     return found
 
 
-class BlockingConnection(Script):
+class _Distant(Script):
+    """A script that is played in another thread."""
+
+    def __init__(self, bridge: Bridge, script: TcpServer | Connection) -> None:
+        self._bridge = bridge
+        self._script = script
+
+    def _add_rule(self, rule: Rule) -> None:
+        __tracebackhide__ = True
+        self._bridge.call(self._script._add_rule, rule)
+
+    def _limit(self, timeout: float | None) -> float:
+        return self._script._limit(timeout)
+
+    @property
+    def _framing(self) -> Checked:
+        return self._script._framing
+
+    @property
+    def _newline(self) -> bytes:
+        return self._script._newline
+
+
+class BlockingConnection(_Distant):
     r"""One connection of a client to a blocking server.
 
     Returned by :meth:`BlockingTcpServer.expect_connect`, before the client has connected. It is
@@ -248,8 +271,8 @@ class BlockingConnection(Script):
     """
 
     def __init__(self, bridge: Bridge, connection: Connection) -> None:
+        super().__init__(bridge, connection)
         self.number = connection.number
-        self._bridge = bridge
         self._connection = connection
 
     def __repr__(self) -> str:
@@ -297,23 +320,8 @@ class BlockingConnection(Script):
         __tracebackhide__ = True
         return self._bridge.call(self._connection._declare, step)._of(self._bridge)
 
-    def _add_rule(self, rule: Rule) -> None:
-        __tracebackhide__ = True
-        self._bridge.call(self._connection._add_rule, rule)
 
-    def _limit(self, timeout: float | None) -> float:
-        return self._connection._limit(timeout)
-
-    @property
-    def _framing(self) -> Checked:
-        return self._connection._framing
-
-    @property
-    def _newline(self) -> bytes:
-        return self._connection._newline
-
-
-class BlockingTcpServer(Address, ServerScript[BlockingConnection]):
+class BlockingTcpServer(Address, _Distant, ServerScript[BlockingConnection]):
     """A server for sync code: all of :class:`TcpServer`, and nothing of it is awaited.
 
     Made by the ``blocking_tcpserver`` and ``blocking_tcpserver_factory`` fixtures, and by
@@ -325,9 +333,9 @@ class BlockingTcpServer(Address, ServerScript[BlockingConnection]):
 
     def __init__(self, bridge: Bridge, server: TcpServer) -> None:
         Address.__init__(self, server._endpoint, server._tls)
+        _Distant.__init__(self, bridge, server)
         self.name = server.name
         self.connections: list[BlockingConnection] = []
-        self._bridge = bridge
         self._server = server
         bridge.add(server.task_host)
 
@@ -363,21 +371,6 @@ class BlockingTcpServer(Address, ServerScript[BlockingConnection]):
         assert isinstance(handle, Connection)
         self.connections.append(BlockingConnection(self._bridge, handle))
         return self.connections[-1]
-
-    def _add_rule(self, rule: Rule) -> None:
-        __tracebackhide__ = True
-        self._bridge.call(self._server._add_rule, rule)
-
-    def _limit(self, timeout: float | None) -> float:
-        return self._server._limit(timeout)
-
-    @property
-    def _framing(self) -> Checked:
-        return self._server._framing
-
-    @property
-    def _newline(self) -> bytes:
-        return self._server._newline
 
 
 class BlockingTcpServerFactory:

@@ -8,10 +8,9 @@ and is raised by ``join()``, by a handle, or at the end of the block.
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ._host import is_cancellation
+from ._block import Block
 from ._server import TcpServer
 from ._supervisor import Supervisor
 from ._surroundings import Surroundings, current
@@ -42,32 +41,19 @@ def open_tcp_server(**options: Unpack[Settings]) -> AbstractAsyncContextManager[
     return _OpenServer(surroundings, surroundings.options.but(options))
 
 
-class _OpenServer(AbstractAsyncContextManager[TcpServer]):
+class _OpenServer(Block[TcpServer]):
     def __init__(self, surroundings: Surroundings, options: Options) -> None:
-        self._surroundings = surroundings
+        super().__init__(surroundings)
         self._options = options
 
-    async def __aenter__(self) -> TcpServer:
+    async def _begin(self) -> TcpServer:
         __tracebackhide__ = True
         rules = self._surroundings.rules
         self._supervisor = Supervisor(rules() if rules is not None else Rules(), self._options)
-        self._server = await self._supervisor.open_server(self._options)
-        self._surroundings.open.append(self._server)
-        return self._server
+        return await self._supervisor.open_server(self._options)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        raised: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        __tracebackhide__ = True
-        self._surroundings.open.remove(self._server)
-        verdict = None
-        try:
-            if raised is None or not is_cancellation(raised):
-                verdict = await self._supervisor.conclude(raised)
-        finally:
-            await self._supervisor.close()
-        if verdict is not None and verdict is not raised:
-            raise verdict
+    async def _conclude(self, raised: BaseException | None) -> BaseException | None:
+        return await self._supervisor.conclude(raised)
+
+    async def _close(self) -> None:
+        await self._supervisor.close()

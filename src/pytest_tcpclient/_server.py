@@ -13,7 +13,7 @@ from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
-from types import CoroutineType, TracebackType
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, overload
 
 import anyio
@@ -21,6 +21,7 @@ import anyio
 from . import _certificates
 from ._address import Address
 from ._asyncio_streams import StreamsWatcher
+from ._block import Block
 from ._conversation import Conversation
 from ._engine import LOG, REST, Engine
 from ._errors import ScriptError
@@ -37,7 +38,7 @@ from ._failure import (
 )
 from ._framings import Checked, LengthPrefixed
 from ._handle import Handle
-from ._host import Host, current_asyncio_task, is_cancellation
+from ._host import Host, current_asyncio_task
 from ._interlude import Interlude
 from ._listening import listen_at
 from ._options import Options
@@ -753,48 +754,33 @@ _PLAYS_SCRIPTS = (
 )
 
 
-class _Performance(AbstractAsyncContextManager[TcpServer]):
+class _Performance(Block[TcpServer]):
     """One of the scripts that a server plays one after the other."""
 
     def __init__(self, server: TcpServer, options: Options) -> None:
-        self._server = server
+        super().__init__(current())
+        self._whole = server
         self._options = options
-        self._surroundings = current()
 
-    async def __aenter__(self) -> TcpServer:
+    async def _begin(self) -> TcpServer:
         __tracebackhide__ = True
-        server = self._server
-        if server._lent:
+        whole = self._whole
+        if whole._lent:
             raise ScriptError("script() of a server while another script of it is played")
-        if server._retired != _PLAYS_SCRIPTS:
-            server._check_running("script")
-            if server._engines or server._orphans:
+        if whole._retired != _PLAYS_SCRIPTS:
+            whole._check_running("script")
+            if whole._engines or whole._orphans:
                 raise ScriptError("script() of a server that has steps of its own")
-        server._retired = _PLAYS_SCRIPTS
-        server._lent = True
-        self._script = script = TcpServer(
-            server.task_host, self._options, server._factor, server.referee, server
-        )
-        server.referee.take_in(script)
-        self._surroundings.open.append(script)
+        whole._retired = _PLAYS_SCRIPTS
+        whole._lent = True
+        script = TcpServer(whole.task_host, self._options, whole._factor, whole.referee, whole)
+        whole.referee.take_in(script)
         await script.start()
         return script
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        raised: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        __tracebackhide__ = True
-        self._surroundings.open.remove(self._script)
-        verdict = None
-        try:
-            if raised is None or not is_cancellation(raised):
-                verdict = await self._script.referee.conclude_part(self._script, raised)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._script.close()
-                self._server._lent = False
-        if verdict is not None and verdict is not raised:
-            raise verdict
+    async def _conclude(self, raised: BaseException | None) -> BaseException | None:
+        return await self._server.referee.conclude_part(self._server, raised)
+
+    async def _close(self) -> None:
+        await self._server.close()
+        self._whole._lent = False

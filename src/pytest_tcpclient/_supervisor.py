@@ -176,17 +176,6 @@ class Supervisor:
             if guest.failure is not None and guest.plays:
                 self._verdict.add(guest.failure)
 
-    def _see_off(self) -> None:
-        """Give them back. What has not come through the test is of no use to the next one."""
-        self.guests.clear()
-        while self._homes:
-            guest, home = self._homes.pop()
-            guest.referee = home
-            if guest.failure is not None:
-                guest.retire(_FAILED_EARLIER)
-            elif not self.completed and guest.unfinished:
-                guest.retire(_UNFINISHED)
-
     async def watch(self, body: CoroutineType[Any, Any, Any]) -> None:
         """Run the body of the test, and end it when a server fails.
 
@@ -215,8 +204,15 @@ class Supervisor:
         return trouble
 
     def end(self) -> None:
-        """The body is over."""
-        self._see_off()
+        """The body is over. A guest that has not come through it is of no use to the next one."""
+        self.guests.clear()
+        while self._homes:
+            guest, home = self._homes.pop()
+            guest.referee = home
+            if guest.failure is not None:
+                guest.retire(_FAILED_EARLIER)
+            elif not self.completed and guest.unfinished:
+                guest.retire(_UNFINISHED)
 
     async def _watch(self, body: CoroutineType[Any, Any, Any]) -> None:
         __tracebackhide__ = True
