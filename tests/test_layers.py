@@ -58,6 +58,7 @@ MIDDLE = {
     "_asyncio_streams",
     "_block",
     "_blocking",
+    "_bridge",
     "_certificates",
     "_engine",
     "_factory",
@@ -73,6 +74,7 @@ MIDDLE = {
     "_tls",
     "_transport",
     "_verdict",
+    "_watch",
     "framing",
 }
 

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 if TYPE_CHECKING:
-    from ._blocking import BlockingTcpServerFactory, Watch
+    from ._blocking import BlockingTcpServerFactory
     from ._factory import TcpServerFactory
     from ._server import TcpServer
     from ._supervisor import Supervisor
     from ._verdict import Rules
+    from ._watch import Watch
 
 LoopScope = Literal["function", "class", "module", "package", "session"]
 LOOP_SCOPES: tuple[LoopScope, ...] = ("function", "class", "module", "package", "session")

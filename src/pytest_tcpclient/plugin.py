@@ -36,10 +36,11 @@ from ._surroundings import BACKENDS, Surroundings, current, enter, leave
 from ._transcript import LIMIT, Transcript
 
 if TYPE_CHECKING:
-    from ._blocking import BlockingTcpServer, BlockingTcpServerFactory, Watch
+    from ._blocking import BlockingTcpServer, BlockingTcpServerFactory
     from ._factory import TcpServerFactory
     from ._server import TcpServer
     from ._supervisor import Supervisor
+    from ._watch import Watch
 
 _FIXTURES = ("tcpserver", "tcpserver_factory")
 _BLOCKING_FIXTURES = ("blocking_tcpserver", "blocking_tcpserver_factory")
@@ -252,7 +253,8 @@ def _supervisor_for(item: pytest.Item, runner: Runner) -> Supervisor:
 
 
 def _watch_for(item: pytest.Item) -> Watch:
-    from ._blocking import Watch, bridges
+    from ._bridge import bridges
+    from ._watch import Watch
 
     found = bridges()
     watch = Watch(found.enter(found.backend), _supervisor(item, None))

@@ -1,0 +1,212 @@
+"""The way into the event loops of blocking servers, each of which runs in a thread of its own.
+
+Law: whoever waits in the caller's thread can be interrupted (Ctrl-C, pytest-timeout), and then
+nothing waits on in the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from functools import partial
+from typing import Any, TypeVar
+from weakref import WeakSet
+
+from anyio import CancelScope
+from anyio.from_thread import BlockingPortal, BlockingPortalProvider
+
+from ._errors import ScriptError, ScriptMismatch
+from ._host import Host, current_asyncio_task, is_cancellation
+from ._surroundings import current
+from ._traceback import spots_of_error, traceback_of
+
+T = TypeVar("T")
+
+_OWN_THREAD = (
+    "{} in the thread of the server's event loop, which would wait for itself: functions of a "
+    "script are called there"
+)
+
+
+class Bridge:
+    """The way into the event loop of blocking servers, from other threads."""
+
+    def __init__(self, portal: BlockingPortal) -> None:
+        self._hosts: WeakSet[Host] = WeakSet()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._thread, self._soon, self._trio = portal.call(_this_loop)
+
+    def call(self, function: Callable[..., T], *args: object) -> T:
+        """Call a function in the thread of the event loop, and wait for it.
+
+        Much quicker than ``portal.call()``, which makes a task and a future for it, and this
+        is done for each declaration.
+        """
+        __tracebackhide__ = True
+        if threading.get_ident() == self._thread:
+            return function(*args)
+        outcome: list[T] = []
+        errors: list[BaseException] = []
+        done = threading.Lock()
+        done.acquire()
+
+        def act() -> None:
+            __tracebackhide__ = True
+            try:
+                outcome.append(function(*args))
+            except BaseException as error:
+                errors.append(error)
+            done.release()
+
+        self._soon(act)
+        done.acquire()
+        if errors:
+            raise errors.pop()  # An error whose traceback refers to it is not freed.
+        return outcome[0]
+
+    def run(self, what: str, function: Callable[..., Coroutine[Any, Any, T]], *args: object) -> T:
+        """Run a coroutine function in the event loop, and wait for it.
+
+        :param what: what the caller has called.
+        """
+        __tracebackhide__ = True
+        if threading.get_ident() == self._thread:
+            raise ScriptError(_OWN_THREAD.format(what))
+        outcome: list[T] = []
+        errors: list[BaseException] = []
+        scopes: list[CancelScope] = []
+        done = threading.Lock()
+        done.acquire()
+
+        async def act() -> None:
+            try:
+                with CancelScope() as scope:
+                    scopes.append(scope)
+                    outcome.append(await function(*args))
+            except BaseException as error:
+                errors.append(error)
+                if is_cancellation(error):
+                    raise  # The event loop is at its end.
+            finally:
+                done.release()
+
+        self._soon(partial(self._start, act))
+        try:
+            done.acquire()
+        except BaseException:
+            self._soon(partial(_cancel, scopes))
+            raise
+        if errors:
+            error = errors.pop()
+            if isinstance(error, ScriptMismatch | ScriptError | OSError):
+                # What has carried it from one thread to the other is of no interest.
+                error = error.with_traceback(traceback_of(spots_of_error(error)))
+            try:
+                raise error
+            finally:
+                del error  # An error whose traceback refers to it is not freed.
+        return outcome[0]
+
+    def _start(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start a task in the event loop, from inside."""
+        if self._trio is None:
+            task = asyncio.get_running_loop().create_task(function())
+            self._tasks.add(task)  # asyncio keeps only a weak reference to it.
+            task.add_done_callback(self._tasks.discard)
+        else:
+            self._trio.lowlevel.spawn_system_task(function)
+
+    def add(self, host: Host) -> None:
+        """Stop this clock as well, when clocks are to be stopped."""
+        self._hosts.add(host)
+
+    def stop_clocks(self) -> None:
+        """Somebody sits at a debugger: that time does not count."""
+        for host in list(self._hosts):
+            self.call(host.stop_clock)
+
+    def start_clocks(self) -> None:
+        """They go on."""
+        for host in list(self._hosts):
+            self.call(host.start_clock)
+
+
+def _cancel(scopes: list[CancelScope]) -> None:
+    for scope in scopes:
+        scope.cancel()
+
+
+async def _this_loop() -> tuple[int, Callable[[Callable[[], object]], object], Any]:
+    """The thread in which it runs, how to have something called in it, and trio, if that is it."""
+    thread = threading.get_ident()
+    if current_asyncio_task() is not None:
+        # In a context of its own: the caller may be in a run of trio, which a context says.
+        soon = asyncio.get_running_loop().call_soon_threadsafe
+        return thread, partial(soon, context=copy_context()), None
+    trio = sys.modules["trio"]
+    return thread, trio.lowlevel.current_trio_token().run_sync_soon, trio
+
+
+class Bridges:
+    """The event loops of blocking servers, each in a thread, shared by all that need it.
+
+    :param backend: ``"asyncio"`` or ``"trio"``, where nothing else is said.
+    :param lasting: whether they go on when nobody needs them, until :meth:`close`.
+    """
+
+    def __init__(self, backend: str = "asyncio", *, lasting: bool = False) -> None:
+        self.backend = backend
+        self._lasting = lasting
+        self._lock = threading.Lock()
+        self._providers: dict[str, BlockingPortalProvider] = {}
+        self._bridges: dict[str, Bridge] = {}
+        self._users: dict[str, int] = {}
+
+    def enter(self, backend: str) -> Bridge:
+        """Somebody needs one."""
+        with self._lock:
+            if backend not in self._bridges:
+                self._providers[backend] = provider = BlockingPortalProvider(backend)
+                self._bridges[backend] = Bridge(provider.__enter__())
+                self._users[backend] = 0
+            self._users[backend] += 1
+            return self._bridges[backend]
+
+    def leave(self, backend: str) -> None:
+        """Somebody does not need it any more."""
+        with self._lock:
+            self._users[backend] -= 1
+            if not self._users[backend] and not self._lasting:
+                self._end(backend)
+
+    def close(self) -> None:
+        """End them all."""
+        with self._lock:
+            for backend in list(self._bridges):
+                self._end(backend)
+
+    def stop_clocks(self) -> None:
+        """Somebody sits at a debugger."""
+        for bridge in list(self._bridges.values()):
+            bridge.stop_clocks()
+
+    def start_clocks(self) -> None:
+        """The debugger goes on."""
+        for bridge in list(self._bridges.values()):
+            bridge.start_clocks()
+
+    def _end(self, backend: str) -> None:
+        del self._bridges[backend], self._users[backend]
+        self._providers.pop(backend).__exit__(None, None, None)
+
+
+def bridges() -> Bridges:
+    """Those of the run of pytest, or of the process."""
+    surroundings = current()
+    if surroundings.bridges is None:
+        surroundings.bridges = Bridges(surroundings.backend, lasting=surroundings.lasting)
+    found: Bridges = surroundings.bridges
+    return found

@@ -1,0 +1,95 @@
+"""Watches the blocking servers of one run of one test, from the thread of the test."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from anyio import to_thread
+
+from ._blocking import BlockingTcpServerFactory
+from ._bridge import Bridge
+from ._factory import TcpServerFactory
+from ._host import is_cancellation
+from ._supervisor import Supervisor
+
+
+class Watch:
+    """Watches the blocking servers of one run of one test."""
+
+    def __init__(self, bridge: Bridge, supervisor: Supervisor) -> None:
+        self.bridge = bridge
+        self.supervisor = supervisor
+
+    def factory(self) -> BlockingTcpServerFactory:
+        """What makes servers for the test."""
+        return BlockingTcpServerFactory(self.bridge, TcpServerFactory(self.supervisor))
+
+    def run(self, body: Callable[..., object], *args: object, **kwargs: object) -> None:
+        """Run the body of a sync test.
+
+        :raises BaseException: what the test ends with.
+        """
+        __tracebackhide__ = True
+        raised: BaseException | None = None
+        if self._begin(body):
+            try:
+                body(*args, **kwargs)
+            except BaseException as error:
+                raised = error
+        verdict = self._end(raised)
+        if verdict is not None:
+            try:
+                raise verdict
+            finally:
+                del verdict, raised  # An error whose traceback refers to it is not freed.
+
+    async def run_async(
+        self, body: Callable[..., Coroutine[Any, Any, object]], *args: object, **kwargs: object
+    ) -> None:
+        """Run the body of an async test, which has blocking servers as well.
+
+        :raises BaseException: what the test ends with.
+        """
+        __tracebackhide__ = True
+        raised: BaseException | None = None
+        if self._begin(body):
+            try:
+                await body(*args, **kwargs)
+            except BaseException as error:
+                raised = error
+        if raised is not None and is_cancellation(raised):
+            self.bridge.call(self.supervisor.end)
+            raise raised
+        # The client may need the event loop to come to its end.
+        verdict = await to_thread.run_sync(self._end, raised)
+        if verdict is not None:
+            try:
+                raise verdict
+            finally:
+                del verdict, raised
+
+    def verdict(self, raised: BaseException) -> BaseException:
+        """What a phase of the test ends with that has raised this."""
+        verdict = self.bridge.call(self.supervisor.verdict, raised)
+        assert verdict is not None
+        return verdict
+
+    def _begin(self, body: Any) -> bool:
+        """Return whether the body is to be run: not if a server has failed already."""
+        __tracebackhide__ = True
+        code = getattr(inspect.unwrap(body), "__code__", None)
+        trouble = self.bridge.run("", self.supervisor.begin, code)
+        if trouble is not None:
+            raise trouble
+        return self.supervisor.failure is None
+
+    def _end(self, raised: BaseException | None) -> BaseException | None:
+        return self.bridge.run("", self._conclude, raised)
+
+    async def _conclude(self, raised: BaseException | None) -> BaseException | None:
+        try:
+            return await self.supervisor.conclude(raised)
+        finally:
+            self.supervisor.end()
