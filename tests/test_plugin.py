@@ -899,7 +899,7 @@ def test_a_conversation_of_100_megabytes(pytester):
     """
     lines = printed(pytester, source).str().splitlines()
     assert sum(map(len, lines)) < 10_000
-    assert len(lines) < 110
+    assert len(lines) < 130  # Some 100; what pytest prints above them differs.
     text = "\n".join(lines)
     assert "E               Received: from byte 104,857,591: f7 f8 f9 fa fb fc fd fe ff" in text
     assert "more before" in text
