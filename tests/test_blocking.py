@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import signal
 import socket
@@ -22,6 +23,7 @@ from pytest_tcpclient import (
     open_blocking_tcp_server,
     open_tcp_server,
 )
+from pytest_tcpclient._bridge import Bridges
 from pytest_tcpclient._surroundings import current
 
 ANYIO = RUNNERS["anyio on asyncio"]
@@ -490,6 +492,47 @@ def test_one_thread_for_all(backend):
     assert current().bridges is not None
 
 
+def test_a_thread_that_does_not_last(backend):
+    """Outside of pytest it ends with the last one who needs it."""
+    bridges = Bridges(backend)
+    threads = threading.active_count()
+    first, second = bridges.enter(backend), bridges.enter(backend)
+    assert first is second
+    assert threading.active_count() == threads + 1
+    bridges.leave(backend)
+    assert bridges.enter(backend) is first
+    bridges.leave(backend)
+    bridges.leave(backend)
+    assert threading.active_count() <= threads
+    assert bridges.enter(backend) is not first
+    bridges.close()
+
+
+def test_errors_of_other_kinds(server):
+    """They come from one thread to the other as they are."""
+
+    async def fail():
+        raise KeyError("x")
+
+    with pytest.raises(KeyError, match="x") as caught:
+        server._bridge.run("it", fail)
+    assert caught.traceback[-1].name == "fail"
+
+
+def test_what_is_cancelled_in_the_event_loop():
+    """At its end, for instance: nobody waits for it any more."""
+
+    async def cancelled():
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(10)
+
+    block = open_blocking_tcp_server(backend="asyncio")
+    with block as server, pytest.raises(asyncio.CancelledError):
+        server._bridge.run("it", cancelled)
+
+
 SCRIPT = """
 import socket, threading
 from pytest_tcpclient import ScriptMismatch, open_blocking_tcp_server
@@ -938,8 +981,16 @@ def test_fails(blocking_tcpserver_factory, number):
         client.sendall(b"small" if number < 5 else b"large")
         server.join()
 """
+    source += """
+@settings(deadline=None, max_examples=20, database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(number=st.integers(0, 100))
+def test_one_server_for_all(blocking_tcpserver, number):
+    blocking_tcpserver.expect_connect(0)
+"""
     passed, others, _ = run_sync(pytester, source)
     assert passed == ["test_passes"]
+    assert "The script has failed in an earlier example." in others["test_one_server_for_all"].text
     assert "Expected to read b'small' but actually read b'large'" in others["test_fails"].text
     assert "number=5" in others["test_fails"].text
 

@@ -349,6 +349,19 @@ async def test_an_error_in_a_script_stands():
     assert note.startswith(f"The server {server.name} was at expect_connect() (")
 
 
+async def test_a_script_that_is_skipped():
+    """Nothing of it is checked, and the server is there for the next one."""
+    async with open_tcp_server(timeout=1000) as server:
+        with anyio.fail_after(5), pytest.raises(pytest.skip.Exception):
+            async with server.script() as script:
+                script.expect_connect()
+                pytest.skip("not today")
+        async with server.script() as script:
+            script.expect_connect()
+            async with await connect(server):
+                await script.join()
+
+
 async def test_a_script_that_is_cancelled():
     """The server is there for the next one."""
     async with open_tcp_server(timeout=1000) as server:
@@ -674,6 +687,28 @@ def test_a_client_that_fails_in_a_fixture(pytester, runner):
     # pytest-trio sets up its fixtures when it calls the test.
     assert result.when == ("call" if runner.mark == "trio" else "setup")
     assert "Failed: Expected to read b'LOGIN' but actually read b'LOGOU'" in result.text
+
+
+@pytest.mark.parametrize("runner", EVERY_RUNNER)
+def test_a_server_that_has_failed_before_the_body(pytester, runner):
+    """The body is not run, and the test fails with the reason."""
+    source = """
+    from pytest_tcpclient import open_tcp_server
+
+    @fixture
+    async def server():
+        async with open_tcp_server() as server:
+            server.expect_connect(0)
+            while server.failure is None:
+                await anyio.sleep(0.001)
+            yield server
+
+    async def test_it(server):
+        raise AssertionError("it was run")
+    """
+    result = run(pytester, runner, source).others["test_it"]
+    assert result.when == "call"
+    assert result.line == "Failed: Timed out waiting for client to connect."
 
 
 @pytest.mark.parametrize("runner", EVERY_RUNNER)

@@ -210,6 +210,7 @@ class Supervisor:
             guest, home = self._homes.pop()
             guest.referee = home
             if guest.failure is not None:
+                home.settle(guest.failure)  # It was the test's.
                 guest.retire(_FAILED_EARLIER)
             elif not self.completed and guest.unfinished:
                 guest.retire(_UNFINISHED)
