@@ -464,8 +464,8 @@ async def test_what_arrives_with_the_last_tick_is_in_time(tcpserver, monkeypatch
 
 async def test_a_step_has_a_timeout_of_its_own(tcpserver):
     """In seconds; the second positional argument, as in 0.7."""
-    tcpserver.expect_connect(0.3)
     began = time.monotonic()
+    tcpserver.expect_connect(0.3)
     await failure_of(tcpserver)
     assert time.monotonic() - began >= 0.3
 
