@@ -35,7 +35,7 @@ LIMIT = 1500
 
 #: What takes long, and depends on pytest and its plugins rather than on Python. It is run with
 #: the newest Python, with the README's, and with the lowest versions of everything.
-SLOW = ("misbehaving_clients", "readme", "world")
+SLOW = ("gallery", "misbehaving_clients", "readme", "surviving_clients", "world")
 
 #: The line with which pytest ends.
 SUMMARY = re.compile(
