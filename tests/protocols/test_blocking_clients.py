@@ -62,10 +62,8 @@ def test_redis(blocking_tcpserver: BlockingTcpServer) -> None:
 @redis_server
 def test_redis_reconnects(blocking_tcpserver: BlockingTcpServer) -> None:
     """It was told to, and asks once more."""
-    pytest.importorskip("redis")
-    from redis.backoff import ConstantBackoff
-    from redis.retry import Retry
-
+    backoff = pytest.importorskip("redis.backoff")
+    retry = pytest.importorskip("redis.retry").Retry(backoff.ConstantBackoff(0.01), 3)
     for drop in (True, False):
         blocking_tcpserver.expect_connect()
         blocking_tcpserver.expect_frame([b"GET", b"colour"])
@@ -74,7 +72,7 @@ def test_redis_reconnects(blocking_tcpserver: BlockingTcpServer) -> None:
     blocking_tcpserver.send_bytes(b"$4\r\nblue\r\n")
     blocking_tcpserver.expect_disconnect()
 
-    with redis_client(blocking_tcpserver, Retry(ConstantBackoff(0.01), 3)) as client:
+    with redis_client(blocking_tcpserver, retry) as client:
         assert client.get("colour") == b"blue"
 
 
