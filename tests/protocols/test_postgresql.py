@@ -1,13 +1,14 @@
-"""PostgreSQL: asyncpg asks for TLS, which it does not get, starts up, and makes a query."""
+"""PostgreSQL: asyncpg asks for TLS, which it gets or not, starts up, and makes a query."""
 
 from __future__ import annotations
 
+import ssl
 from typing import Any, NamedTuple
 
 import pytest
 from clients import failure_of
 
-from pytest_tcpclient import TcpServer, frame
+from pytest_tcpclient import TLS, TcpServer, frame
 from pytest_tcpclient.framing import LengthPrefixed
 
 asyncpg = pytest.importorskip("asyncpg")
@@ -60,6 +61,11 @@ def expect_start_up(server: TcpServer) -> None:
     """How each conversation begins, whether the client asks for TLS or not."""
     server.whenever(frame(SSL_REQUEST, framing=BODY), b"N")
     server.expect_connect()
+    start_up(server)
+
+
+def start_up(server: TcpServer) -> None:
+    """The rest of it."""
     server.expect_frame(is_for_ann, framing=BODY)
     server.send_frame(AUTHENTICATION_OK)
     server.send_frame(PARAMETER)
@@ -77,8 +83,8 @@ async def execute(server: TcpServer, query: str, **options: Any) -> Any:
         await connection.close()
 
 
-@pytest.mark.parametrize("ssl", ["disable", "prefer"])
-async def test_a_query(tcpserver: TcpServer, ssl: str) -> None:
+@pytest.mark.parametrize("mode", ["disable", "prefer"])
+async def test_a_query(tcpserver: TcpServer, mode: str) -> None:
     """The client asks for TLS or does not: the script is the same."""
     expect_start_up(tcpserver)
     tcpserver.expect_frame(Message(b"Q", b"DELETE FROM notes\0"))
@@ -88,7 +94,7 @@ async def test_a_query(tcpserver: TcpServer, ssl: str) -> None:
     tcpserver.disconnect()
     tcpserver.expect_disconnect()
 
-    assert await execute(tcpserver, "DELETE FROM notes", ssl=ssl) == "DELETE 3"
+    assert await execute(tcpserver, "DELETE FROM notes", ssl=mode) == "DELETE 3"
 
 
 async def test_another_query(tcpserver: TcpServer) -> None:
@@ -118,3 +124,61 @@ async def test_another_user(tcpserver: TcpServer) -> None:
         r'b"\x00\x03\x00\x00'
     )
     assert r"user\x00eve\x00" in failure
+
+
+def expect_tls(server: TcpServer, tls: bool | TLS = True, **options: Any) -> None:
+    """The client asks for TLS, and gets it."""
+    pytest.importorskip("trustme")
+    server.expect_connect()
+    server.expect_frame(SSL_REQUEST, framing=BODY)
+    server.send_bytes(b"S")
+    server.start_tls(tls, **options)
+
+
+async def test_a_query_over_tls(tcpserver: TcpServer) -> None:
+    """The script goes on encrypted after the answer to the request."""
+    expect_tls(tcpserver)
+    start_up(tcpserver)
+    tcpserver.expect_frame(Message(b"Q", b"DELETE FROM notes\0"))
+    tcpserver.send_frame(Message(b"C", b"DELETE 3\0"))
+    tcpserver.send_frame(READY)
+    tcpserver.expect_frame(TERMINATE)
+    tcpserver.disconnect()
+    tcpserver.expect_disconnect(clean=False)
+
+    context = tcpserver.client_ssl_context()
+    assert await execute(tcpserver, "DELETE FROM notes", ssl=context) == "DELETE 3"
+
+
+async def test_another_query_over_tls(tcpserver: TcpServer) -> None:
+    """The failure shows what was encrypted."""
+    expect_tls(tcpserver)
+    start_up(tcpserver)
+    tcpserver.expect_frame(Message(b"Q", b"DELETE FROM notes\0"))
+
+    with pytest.raises(asyncpg.PostgresConnectionError):
+        await execute(tcpserver, "DELETE FROM users", ssl=tcpserver.client_ssl_context())
+
+    assert await failure_of(tcpserver) == (
+        r"Expected to get frame Message(kind=b'Q', body=b'DELETE FROM notes\x00') "
+        r"but actually got frame Message(kind=b'Q', body=b'DELETE FROM users\x00')"
+    )
+
+
+async def test_a_certificate_that_is_refused(tcpserver: TcpServer) -> None:
+    """The client has to do so."""
+    expect_tls(tcpserver, TLS(certificate="expired"), handshake_fails=True)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await execute(tcpserver, "DELETE FROM notes", ssl=tcpserver.client_ssl_context())
+    await tcpserver.join()
+
+
+async def test_a_client_that_does_not_ask_for_tls(tcpserver: TcpServer) -> None:
+    """It would send its password in plain text."""
+    expect_tls(tcpserver)
+    with pytest.raises(asyncpg.PostgresConnectionError):
+        await execute(tcpserver, "DELETE FROM notes", ssl="disable")
+    start = b"\0\3\0\0client_encoding\0'utf-8'\0user\0ann\0database\0notes\0\0"
+    assert await failure_of(tcpserver) == (
+        rf"Expected to get frame b'\x04\xd2\x16/' but actually got frame {start!r}"
+    )
