@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 
+import anyio
 import pytest
 from anyio import EndOfStream
 from runs import DEFAULTS, INI, RUNNERS, run
@@ -477,6 +478,37 @@ def test_who_waits_can_be_interrupted(server, monkeypatch):
     assert not inner.joining
     with connect(server):
         server.join()
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers")
+def test_who_waits_can_be_interrupted_before_it_has_begun(server):
+    """The event loop was busy with something else, and then it does not wait at all."""
+
+    def interrupt(number, frame):
+        raise Interruption
+
+    waited = []
+
+    async def wait():
+        try:
+            await anyio.sleep(20)
+        except BaseException:
+            waited.append("was cancelled")
+            raise
+
+    bridge = server._bridge
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        bridge._soon(lambda: time.sleep(0.3))
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(Interruption):
+            bridge.run("it", wait)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    deadline = time.monotonic() + 10
+    while not waited and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert waited == ["was cancelled"]
 
 
 # Threads
@@ -951,6 +983,48 @@ def test_5(server):
     assert others["test_2"].at == "client.recv(1)"
     assert others["test_4"].line == "Failed: Timed out waiting for client to connect."
     assert others["test_4"].at == "with server.script() as script:"
+
+
+OTHERS = """
+import anyio
+
+@pytest.fixture(scope="session")
+def server():
+    with open_blocking_tcp_server(backend={backend!r}) as server:
+        yield server
+
+def check(server):
+    with server.script() as script:
+        script.expect_connect()
+        script.expect_bytes(b"Hello")
+        with connect(server) as client:
+            client.sendall(b"World")
+            client.recv(1)
+
+def test_sync(server):
+    check(server)
+
+def test_beside(server, blocking_tcpserver):
+    check(server)
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_async(server, tcpserver):
+    check(server)
+"""
+
+
+def test_a_server_of_a_wider_scope_beside_others(pytester, backend):
+    """It is watched with the test, whatever runs it, and whatever other servers the test has."""
+    _, others, _ = run_sync(pytester, OTHERS.format(backend=backend))
+    assert len(others) == 4
+    if backend == "trio":
+        # The servers of the fixture run on asyncio: these are watched.
+        del others["test_beside"]
+    for each in others.values():
+        assert (each.when, each.at) == ("call", "client.recv(1)")
+        assert each.line == "Failed: Expected to read b'Hello' but actually read b'World'"
+        assert "with server.script() as script:\n                   ^" not in each.text
 
 
 def test_hypothesis(pytester):

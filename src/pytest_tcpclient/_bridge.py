@@ -78,6 +78,7 @@ class Bridge:
         outcome: list[T] = []
         errors: list[BaseException] = []
         scopes: list[CancelScope] = []
+        given_up = threading.Event()
         done = threading.Lock()
         done.acquire()
 
@@ -85,6 +86,8 @@ class Bridge:
             try:
                 with CancelScope() as scope:
                     scopes.append(scope)
+                    if given_up.is_set():
+                        scope.cancel()
                     outcome.append(await function(*args))
             except BaseException as error:
                 errors.append(error)
@@ -97,6 +100,7 @@ class Bridge:
         try:
             done.acquire()
         except BaseException:
+            given_up.set()  # It may not have begun.
             self._soon(partial(_cancel, scopes))
             raise
         if errors:
@@ -120,8 +124,12 @@ class Bridge:
             self._trio.lowlevel.spawn_system_task(function)
 
     def add(self, host: Host) -> None:
-        """Stop this clock as well, when clocks are to be stopped."""
+        """There is a server of this host: its clock is stopped when clocks are to be stopped."""
         self._hosts.add(host)
+
+    def has(self, host: Host) -> bool:
+        """Whether a server of this host runs here."""
+        return host in self._hosts
 
     def stop_clocks(self) -> None:
         """Somebody sits at a debugger: that time does not count."""
@@ -187,6 +195,10 @@ class Bridges:
         with self._lock:
             for backend in list(self._bridges):
                 self._end(backend)
+
+    def backend_of(self, host: Host) -> str | None:
+        """Which of them it is that a host runs in, if it is one of these."""
+        return next((name for name, each in self._bridges.items() if each.has(host)), None)
 
     def stop_clocks(self) -> None:
         """Somebody sits at a debugger."""

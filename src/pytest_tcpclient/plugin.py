@@ -252,12 +252,12 @@ def _supervisor_for(item: pytest.Item, runner: Runner) -> Supervisor:
     return supervisor
 
 
-def _watch_for(item: pytest.Item) -> Watch:
+def _watch_for(item: pytest.Item, backend: str | None = None) -> Watch:
     from ._bridge import bridges
     from ._watch import Watch
 
     found = bridges()
-    watch = Watch(found.enter(found.backend), _supervisor(item, None))
+    watch = Watch(found.enter(backend or found.backend), _supervisor(item, None))
     item.stash[WATCH] = watch
     return watch
 
@@ -277,6 +277,16 @@ def _supervisor_of_others(item: pytest.Item, body: object) -> Supervisor | None:
     # pytest-trio sets up its fixtures only when it runs the test.
     if runners == [Runner.TRIO] or (len(runners) == 1 and current().open):
         return _supervisor_for(item, runners[0])
+    return None
+
+
+def _watch_of_others(item: pytest.Item) -> Watch | None:
+    """The same for blocking ones. (If there are some of each backend, for the first of these.)"""
+    bridges = current().bridges
+    for server in current().open if bridges is not None else ():
+        backend = bridges.backend_of(server.task_host)
+        if backend is not None:
+            return _watch_for(item, backend)
     return None
 
 
@@ -308,10 +318,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     supervisor = item.stash.get(SUPERVISOR, None)
     watch = item.stash.get(WATCH, None)
     body, holder = test_function(item)
-    if supervisor is None and f"{__package__}._opening" in sys.modules:
-        supervisor = _supervisor_of_others(item, body)
-        if watch is None and current().bridges is not None and current().open:
-            watch = _watch_for(item)
+    if f"{__package__}._opening" in sys.modules:
+        supervisor = supervisor or _supervisor_of_others(item, body)
+        watch = watch or _watch_of_others(item)
     if supervisor is None and watch is None:
         return (yield)
     watched = body
