@@ -83,11 +83,17 @@ def test_options_are_checked_where_they_are_written(options, error, message):
         open_tcp_server(**options)
 
 
+def tasks_of_servers():
+    """The background tasks of servers that there are."""
+    return [each for each in anyio.get_running_tasks() if each.name == "pytest-tcpclient"]
+
+
 async def test_an_address_that_is_not_to_be_had():
-    """That is an error at the beginning."""
+    """That is an error at the beginning, and nothing is left of it."""
     with pytest.raises(OSError, match=r"cannot listen on 192\.0\.2\.1 port 0: "):
         async with open_tcp_server(host="192.0.2.1"):
             pytest.fail("it has begun")
+    assert tasks_of_servers() == []
 
 
 async def test_what_is_not_done_at_the_end():
@@ -376,6 +382,29 @@ async def test_a_script_that_is_cancelled():
                 await script.join()
 
 
+async def test_a_script_that_is_cancelled_before_it_begins():
+    """The server is there for the next one."""
+    async with open_tcp_server() as server:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            async with server.script():
+                pytest.fail("it has begun")
+        assert scope.cancelled_caught
+        async with server.script() as script:
+            script.expect_connect()
+            async with await connect(server):
+                await script.join()
+
+
+async def test_a_script_of_a_server_that_is_stopped_and_has_played_some():
+    """It says so, as it would have done at first."""
+    async with open_tcp_server() as server, server.script():
+        pass
+    with pytest.raises(ScriptError, match=r"^script\(\) on a server that is stopped$"):
+        async with server.script():
+            pytest.fail("it has begun")
+
+
 async def test_a_script_that_outlives_its_server():
     """Then there is nothing to give back."""
     async with open_tcp_server() as server:
@@ -573,6 +602,36 @@ def test_a_script_in_a_fixture(pytester, runner):
     assert result.passed == ["test_2", "test_3", "test_4"]
     assert result.others["test_3"].when == "teardown"
     assert result.others["test_3"].line == "Failed: Timed out waiting for client to connect."
+
+
+@pytest.mark.parametrize("runner", WIDE_RUNNERS)
+def test_a_script_that_outlives_its_test(pytester, runner):
+    """It was begun in the body, and is ended by a fixture: what is not done is an error there."""
+    source = """
+    import contextlib
+
+    @fixture
+    async def stack():
+        async with contextlib.AsyncExitStack() as stack:
+            yield stack
+
+    async def test_1(server, stack):
+        script = await stack.enter_async_context(server.script())
+        script.expect_connect()
+
+    async def test_2(server, stack):
+        script = await stack.enter_async_context(server.script())
+        script.expect_connect()
+        async with await connect(server):
+            await script.join()
+    """
+    if runner.mark == "asyncio":
+        source = source.replace("@fixture", '@fixture(loop_scope="module")')
+    passed, others, _ = run_wide(pytester, runner, source)
+    assert passed == ["test_1", "test_2"]
+    assert list(others) == ["test_1"]
+    assert others["test_1"].when == "teardown"
+    assert others["test_1"].line == "Failed: Timed out waiting for client to connect."
 
 
 @pytest.mark.parametrize("runner", WIDE_RUNNERS)

@@ -50,7 +50,11 @@ class _OpenServer(Block[TcpServer]):
         __tracebackhide__ = True
         rules = self._surroundings.rules
         self._supervisor = Supervisor(rules() if rules is not None else Rules(), self._options)
-        return await self._supervisor.open_server(self._options)
+        try:
+            return await self._supervisor.open_server(self._options)
+        except BaseException:
+            await self._supervisor.close()
+            raise
 
     async def _conclude(self, raised: BaseException | None) -> BaseException | None:
         return await self._supervisor.conclude(raised)

@@ -250,7 +250,8 @@ class TcpServer(Address, ServerScript[Connection]):
         self.stopped = False
         #: Why it takes no steps, if it does not.
         self._retired = ""
-        #: Whether a script of its own is played.
+        #: Whether it plays scripts, and whether one of them is played now.
+        self._plays_scripts = False
         self._lent = False
         #: How many tasks wait for the server: these learn of a failure at once.
         self.joining = 0
@@ -411,7 +412,7 @@ class TcpServer(Address, ServerScript[Connection]):
     @property
     def plays(self) -> bool:
         """Whether it takes steps."""
-        return not (self.stopped or self._retired)
+        return not (self.stopped or self._retired or self._plays_scripts)
 
     def retire(self, why: str) -> None:
         """Take no steps any more, and drop those that are not done."""
@@ -447,6 +448,15 @@ class TcpServer(Address, ServerScript[Connection]):
         return _Performance(self, self._options.but(options))
 
     def _check_running(self, word: str) -> None:
+        __tracebackhide__ = True
+        self._check_there(word)
+        if self._plays_scripts:
+            raise ScriptError(
+                f"{word}() on a server that plays scripts: write it on the script, "
+                "`async with server.script() as script`"
+            )
+
+    def _check_there(self, word: str) -> None:
         __tracebackhide__ = True
         if self.stopped:
             raise ScriptError(f"{word}() on a server that is stopped")
@@ -543,7 +553,7 @@ class TcpServer(Address, ServerScript[Connection]):
         ):
             interlude.conversation.meet_nobody_wanted(arrival.number)
             interlude.go_on()
-        return self.failure is None and self._retired != _PLAYS_SCRIPTS
+        return self.failure is None and not self._plays_scripts
 
     def hand_over(self, expected: Connection, arrival: Arrival[Connection]) -> None:
         """A connection belongs to this ``expect_connect()``."""
@@ -749,10 +759,6 @@ class TcpServer(Address, ServerScript[Connection]):
 #: What a server is made with.
 _FIXED = frozenset(("host", "port", "path", "tls", "check_streams"))
 
-_PLAYS_SCRIPTS = (
-    "that plays scripts: write it on the script, `async with server.script() as script`"
-)
-
 
 class _Performance(Block[TcpServer]):
     """One of the scripts that a server plays one after the other."""
@@ -765,22 +771,27 @@ class _Performance(Block[TcpServer]):
     async def _begin(self) -> TcpServer:
         __tracebackhide__ = True
         whole = self._whole
+        whole._check_there("script")
         if whole._lent:
             raise ScriptError("script() of a server while another script of it is played")
-        if whole._retired != _PLAYS_SCRIPTS:
-            whole._check_running("script")
-            if whole._engines or whole._orphans:
-                raise ScriptError("script() of a server that has steps of its own")
-        whole._retired = _PLAYS_SCRIPTS
-        whole._lent = True
+        if whole._engines or whole._orphans:
+            raise ScriptError("script() of a server that has steps of its own")
+        whole._plays_scripts = whole._lent = True
         script = TcpServer(whole.task_host, self._options, whole._factor, whole.referee, whole)
         whole.referee.take_in(script)
-        await script.start()
+        try:
+            await script.start()
+        except BaseException:
+            await self._end(script)
+            raise
         return script
 
     async def _conclude(self, raised: BaseException | None) -> BaseException | None:
         return await self._server.referee.conclude_part(self._server, raised)
 
     async def _close(self) -> None:
-        await self._server.close()
+        await self._end(self._server)
+
+    async def _end(self, script: TcpServer) -> None:
+        await script.close()
         self._whole._lent = False

@@ -147,7 +147,7 @@ class Supervisor:
         """A part of the test is over, and has raised this. Return what it ends with."""
         if raised is None:
             await guest.finish()
-            self.guests.remove(guest)
+            self._let_go(guest)
             failure = guest.failure
             if failure is None or not self._verdict.is_open(failure):
                 return None
@@ -157,8 +157,12 @@ class Supervisor:
         if self._watches and not self._over:
             return None  # It is for the end of the test.
         verdict = self.verdict(raised)
-        self.guests.remove(guest)
+        self._let_go(guest)
         return verdict
+
+    def _let_go(self, guest: TcpServer) -> None:
+        if guest in self.guests:  # Otherwise the part has outlived the test.
+            self.guests.remove(guest)
 
     @property
     def failure(self) -> Failure | None:
