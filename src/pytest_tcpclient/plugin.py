@@ -282,9 +282,11 @@ def _supervisor_of_others(item: pytest.Item, body: object) -> Supervisor | None:
 
 def _watch_of_others(item: pytest.Item) -> Watch | None:
     """The same for blocking ones. (If there are some of each backend, for the first of these.)"""
-    bridges = current().bridges
-    for server in current().open if bridges is not None else ():
-        backend = bridges.backend_of(server.task_host)
+    surroundings = current()
+    if surroundings.bridges is None:
+        return None
+    for server in surroundings.open:
+        backend = surroundings.bridges.backend_of(server.task_host)
         if backend is not None:
             return _watch_for(item, backend)
     return None
