@@ -8,6 +8,7 @@ one that fails the whole log, and then the others are ended.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -27,14 +28,14 @@ import tomllib
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-#: The tests wait more than they compute: two cores carry five runs of them.
-JOBS = 5
+#: The tests wait more than they compute: two cores carry several runs of them.
+JOBS = 4
 
 #: A step that takes longer than this hangs.
 LIMIT = 1500
 
-#: What takes long, and depends on pytest and its plugins rather than on Python. It is run with
-#: the newest Python, with the README's, and with the lowest versions of everything.
+#: What takes long, and depends on pytest and its plugins rather than on Python. It is run by
+#: the README's command and with the lowest versions of everything.
 SLOW = ("gallery", "misbehaving_clients", "readme", "surviving_clients", "world")
 
 #: The line with which pytest ends.
@@ -44,6 +45,9 @@ SUMMARY = re.compile(
 
 #: The cache would be shared by two runs. A test that hangs says where.
 PYTEST = ("-m", "pytest", "-ra", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=60")
+
+#: In several processes; what these reach of the source is not measured.
+SIDE_BY_SIDE = ("-n", "3")
 
 
 class Failed(Exception):
@@ -105,7 +109,7 @@ class Step:
             self.run(interpreter, "-m", "pip", "list")
         return interpreter
 
-    def pytest(self, python: Path, *arguments: object) -> None:
+    def measured(self, python: Path, *arguments: object) -> None:
         """Run the test suite, and keep which lines of the source it reached."""
         self.data.append(self.directory / "coverage.data")
         self.run(python, "-m", "coverage", "run", *PYTEST, *arguments, COVERAGE_FILE=self.data[-1])
@@ -217,15 +221,14 @@ def lint(step: Step, python: Path) -> None:
     step.run(tool / "lint-imports", "--no-cache", "--no-logo")
 
 
-def test_newest(step: Step, python: Path) -> None:
-    """The suite, with the newest of everything."""
-    step.pytest(step.venv(python, "-e", f"{ROOT}[test]"))
-
-
-def test_most(step: Step, python: Path) -> None:
-    """The same on another Python, but for what takes long."""
-    left_out = (f"--ignore=tests/test_{name}.py" for name in SLOW)
-    step.pytest(step.venv(python, "-e", f"{ROOT}[test]"), *left_out)
+def test_most(step: Step, python: Path, *, measured: bool) -> None:
+    """The suite, but for what takes long, with the newest of everything."""
+    interpreter = step.venv(python, "-e", f"{ROOT}[test]")
+    left_out = [f"--ignore=tests/test_{name}.py" for name in SLOW]
+    if measured:
+        step.measured(interpreter, *left_out)
+    else:
+        step.run(interpreter, *PYTEST, *SIDE_BY_SIDE, *left_out)
 
 
 def test_lowest(step: Step, python: Path) -> None:
@@ -233,14 +236,15 @@ def test_lowest(step: Step, python: Path) -> None:
     extras = lowest(PROJECT["optional-dependencies"]["test"])
     needed = [each for each in lowest(PROJECT["dependencies"]) if not each.startswith("pytest")]
     # The oldest pytest-asyncio needs more than the oldest pytest.
-    step.pytest(step.venv(python, "-e", ROOT, "pytest==8.2.*", *needed, *extras))
+    interpreter = step.venv(python, "-e", ROOT, "pytest==8.2.*", *needed, *extras)
+    step.run(interpreter, *PYTEST, *SIDE_BY_SIDE)
 
 
 def test_bare(step: Step, python: Path) -> None:
     """The servers themselves, with the lowest versions, and with nothing that is not needed."""
     needed = lowest([*PROJECT["dependencies"], *tools()])
     # Without pytest-asyncio, its settings in pyproject.toml are unknown ones.
-    step.pytest(
+    step.measured(
         step.venv(python, "-e", ROOT, *needed),
         *("-o", "addopts=-p pytester -p no:randomly --strict-markers"),
         *("-W", "ignore:Unknown config option"),
@@ -283,32 +287,34 @@ def coverage(step: Step, python: Path, suites: list[Step]) -> None:
 
 def plan(pythons: dict[str, Path]) -> tuple[list[Step], Step]:
     """The steps that can be done side by side, the long ones first, and the last one."""
-    oldest, *middle, newest = pythons if len(pythons) > 1 else [*pythons] * 2
-    readers = middle.pop() if middle else newest  # README's reader has some Python.
+    oldest, *middle = pythons
+    newest = middle.pop() if middle else oldest
+    measured = middle[-1] if middle else newest
 
     def step(name: str, title: str, work: Callable[[Step, Path], None], version: str) -> Step:
         return Step(name, f"{title} (Python {version})", lambda it: work(it, pythons[version]))
 
-    suites = [
-        step(f"tests-{newest}", "the tests", test_newest, newest),
+    def most(version: str) -> Step:
+        work = functools.partial(test_most, measured=version == measured)
+        return step(f"tests-{version}", "most of the tests", work, version)
+
+    bare = step("bare", "the same without any optional plugin", test_bare, oldest)
+    others = [version for version in (oldest, *middle) if version not in (newest, measured)]
+    steps = [
+        most(measured),
+        step("readme", "the commands of README.rst", test_readme, newest),
         step("lowest", "the tests with the lowest versions", test_lowest, oldest),
-        step("bare", "the same without any optional plugin", test_bare, oldest),
-        *(
-            step(f"tests-{version}", "most of the tests", test_most, version)
-            for version in dict.fromkeys([oldest, *middle])
-            if version != newest
-        ),
-    ]
-    first = step("readme", "the commands of README.rst", test_readme, readers)
-    others = [
+        bare,
+        *map(most, others),
         step("lint", "form, types and layers", lint, newest),
         step("protocols", "the scripts for real protocols", protocols, newest),
         step("dist", "wheel and sdist", dist, newest),
     ]
+    suites = [steps[0], bare]
     last = step(
         "coverage", "every line and branch", lambda it, python: coverage(it, python, suites), newest
     )
-    return [first, *suites, *others], last
+    return steps, last
 
 
 def do(steps: list[Step]) -> bool:

@@ -81,16 +81,12 @@ def test_runs_again(tests, runner):
 
 
 @pytest.mark.parametrize("runner", EVERY_RUNNER)
-@pytest.mark.parametrize(
-    ("plugin", "arguments"),
-    [("pytest_repeat", ["--count", "3"]), ("pytest_randomly", ["-p", "randomly"])],
-)
-def test_many_times_in_any_order(tests, runner, plugin, arguments):
+def test_many_times_in_any_order(tests, runner):
     """pytest-repeat and pytest-randomly."""
-    pytest.importorskip(plugin)
-    result = tests(runner, TWO_CLASSES, "-W", "error", *arguments)
-    times = 3 if plugin == "pytest_repeat" else 1
-    result.assert_outcomes(passed=10 * times, failed=2 * times)
+    pytest.importorskip("pytest_repeat")
+    pytest.importorskip("pytest_randomly")
+    result = tests(runner, TWO_CLASSES, "-W", "error", "--count", "3", "-p", "randomly")
+    result.assert_outcomes(passed=30, failed=6)
 
 
 def test_only_the_failed_ones_again(tests, pytester):
