@@ -618,6 +618,9 @@ def test_the_hint_is_in_the_first_line_under_pytest_asyncio(pytester):
 INTERRUPTED = """
     import os, signal, threading
 
+    # A shell starts what it runs in the background deaf to it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
     async def test_it(tcpserver):
         tcpserver.expect_connect()
         tcpserver.expect_bytes(b"Hello", timeout=60)
