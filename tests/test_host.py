@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 import threading
 
@@ -250,3 +251,38 @@ def test_an_event_loop_that_has_ended_is_not_interrupted(anyio_backend):
     anyio.run(main, backend=name, backend_options=options)
     hosts[0].interrupt(failing)
     assert not hosts[0].is_here()
+
+
+TORN = """
+import signal
+import trio
+from pytest_tcpclient._host import Host
+
+async def main():
+    global host
+    host = Host(print)
+    host.start()
+    while True:
+        await trio.lowlevel.checkpoint()
+
+def tear(number, frame):
+    if frame.f_code.co_name == "unrolled_run":  # Between two tasks.
+        raise ZeroDivisionError
+
+signal.signal(signal.SIGALRM, tear)
+signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+try:
+    trio.run(main)
+except trio.TrioInternalError as error:
+    kept = error
+host.interrupt(print)
+print("torn by", type(kept.__cause__).__name__)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
+def test_a_run_of_trio_that_was_torn_is_not_interrupted():
+    """A signal handler has raised in trio itself, as that of pytest-timeout may."""
+    command = [sys.executable, "-c", TORN]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert done.stdout == "torn by ZeroDivisionError\n", done.stderr

@@ -124,7 +124,8 @@ class Host:
             if not self._loop.is_closed():
                 self._loop.call_soon(callback)
         else:
-            with suppress(self._trio.RunFinishedError):
+            # A run that a signal handler has torn has closed what wakes it, and does not know it.
+            with suppress(self._trio.RunFinishedError, OSError):
                 self._token.run_sync_soon(callback)
 
     def now(self) -> float:
