@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -39,3 +42,15 @@ async def test_ctrl_c_in_a_matcher_is_no_fault_of_it(tcpserver):
     with pytest.raises(KeyboardInterrupt):
         tcpserver._reception._offer(interrupted)
     assert tcpserver.failure is None
+
+
+async def test_refusing_is_not_left_half_done(tcpserver_factory):
+    """The end of a test may cancel it, and no socket goes on listening, or is left open."""
+    server = await tcpserver_factory()
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await server.refuse()
+    for version, host in (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"):
+        with socket.socket(version) as probe:
+            refused = probe.connect_ex((host, server.port))
+        assert refused in (errno.ECONNREFUSED, errno.EADDRNOTAVAIL)  # Not every machine has ::1.

@@ -140,8 +140,9 @@ class Reception(Generic[Expected]):
     async def close(self) -> None:
         """Accept no connection any more."""
         listeners, self._listeners = self._listeners, []
-        for listener in listeners:
-            await listener.aclose()
+        with anyio.CancelScope(shield=True):  # Nobody else knows of them any more.
+            for listener in listeners:
+                await listener.aclose()
 
     async def dismiss(self) -> bool:
         """Abort the connections that nobody has claimed. Return whether there were any."""
