@@ -499,7 +499,6 @@ async def test_a_failure_is_raised_once_and_then_settled(tcpserver):
     tcpserver.expect_connect()
     await failure_of(tcpserver)
     await tcpserver.join()
-    tcpserver.expect_bytes(b"x")
     await tcpserver.join()
 
 

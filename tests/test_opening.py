@@ -830,15 +830,30 @@ def test_a_server_in_another_loop(pytester):
         async with open_tcp_server(strict=False) as server:
             yield server
 
-    async def test_it(server):
+    @fixture(scope="session", loop_scope="session")
+    async def busy(server):
         server.expect_connect()
+
+    async def test_script(server):
+        async with server.script() as script:
+            script.expect_connect()
+
+    async def test_step(server):
+        server.expect_connect()
+
+    async def test_join(server, busy):
         await server.join()
     """
-    result = run(pytester, RUNNERS["pytest-asyncio"], source).others["test_it"]
-    assert result.line.startswith(
-        "pytest_tcpclient.ScriptError: the server runs in another event loop than what waits for it"
-    )
-    assert result.at == "await server.join()"
+    result = run(pytester, RUNNERS["pytest-asyncio"], source)
+    assert {name: each.at for name, each in result.others.items()} == {
+        "test_script": "async with server.script() as script:",
+        "test_step": "server.expect_connect()",
+        "test_join": "await server.join()",
+    }
+    for each in result.others.values():
+        assert each.line.startswith(
+            "pytest_tcpclient.ScriptError: the server runs in another event loop than the test"
+        )
 
 
 def test_a_test_that_nothing_runs(pytester):

@@ -73,7 +73,7 @@ def test_the_steps_stand_at_the_side() -> None:
         (0.0, What.CONNECTED),
         (0.1, What.RECEIVED, b"Hello, world!"),
         (0.2, What.SENT, b"Hi"),
-        (1.5, What.SERVER_RESET),
+        (1.5, What.SERVER_LEFT),
     )
     failure = failed(
         read(b"x"),

@@ -652,7 +652,7 @@ def test_pytest_timeout_is_told_where_the_script_stood(pytester, runner):
     """Its failure stands, with a note, and nothing is held up by the body it has left."""
     pytest.importorskip("pytest_timeout")
     source = """
-        @pytest.mark.timeout(1, method="signal")
+        @pytest.mark.timeout(1, method="signal", func_only=True)
         async def test_it(tcpserver):
             tcpserver.expect_connect()
             tcpserver.expect_bytes(b"Hello", timeout=60)

@@ -47,6 +47,7 @@ def test_the_words_for_what_happened() -> None:
         "SENT": "server sent",
         "SERVER_EOF": "server finished sending",
         "SERVER_RESET": "server reset the connection",
+        "SERVER_LEFT": "server reset the connection because the test was over",
     }
 
 

@@ -37,6 +37,8 @@ class Bridge:
     def __init__(self, portal: BlockingPortal) -> None:
         self._hosts: WeakSet[Host] = WeakSet()
         self._tasks: set[asyncio.Task[None]] = set()
+        #: Who is told of each failure that is raised in one of the other threads.
+        self.on_raised: Callable[[ScriptMismatch], None] | None = None
         self._thread, self._soon, self._trio = portal.call(_this_loop)
 
     def call(self, function: Callable[..., T], *args: object) -> T:
@@ -108,6 +110,8 @@ class Bridge:
             if isinstance(error, ScriptMismatch | ScriptError | OSError):
                 # What has carried it from one thread to the other is of no interest.
                 error = error.with_traceback(traceback_of(spots_of_error(error)))
+            if isinstance(error, ScriptMismatch) and self.on_raised is not None:
+                self.on_raised(error)
             try:
                 raise error
             finally:

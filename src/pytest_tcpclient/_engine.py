@@ -178,7 +178,7 @@ class Engine:
         if conversation.eof or conversation.reset or conversation.aborted:
             await close_stream(stream)
             return False
-        self._note(What.SERVER_RESET)
+        self._note(What.SERVER_LEFT)
         await reset_stream(stream)
         return True
 

@@ -105,6 +105,15 @@ class Host:
         except RuntimeError:
             return False
 
+    def is_elsewhere(self) -> bool:
+        """Whether the caller runs in another event loop. (It may run in none.)"""
+        if self._trio is None:
+            return asyncio._get_running_loop() not in (self._loop, None)
+        try:
+            return self._trio.lowlevel.current_trio_token() is not self._token
+        except RuntimeError:
+            return False
+
     def start_soon(self, function: Callable[..., Coroutine[Any, Any, object]], *args: Any) -> None:
         """Run a function in the background.
 

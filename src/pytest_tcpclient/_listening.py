@@ -1,4 +1,4 @@
-"""Binds the sockets on which a server listens, without resolving any name."""
+"""Binds the sockets on which a server listens, without resolving any name, and accepts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ import socket
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import SocketListener, SocketStream, UNIXSocketStream
 
 __tracebackhide__ = True  # What is wrong here is wrong at the line of the test.
 
@@ -165,3 +169,45 @@ def _listening(host: str, port: int) -> socket.socket:
         reason = error.strerror or str(error)
         raise OSError(error.errno, f"cannot listen on {host} port {port}: {reason}") from None
     return listener
+
+
+async def listener_of(raw_socket: socket.socket) -> SocketListener | UnixListener:
+    """What accepts the connections of a listening socket, which is closed with it."""
+    if hasattr(socket, "AF_UNIX") and raw_socket.family == socket.AF_UNIX:
+        return UnixListener(raw_socket)
+    return await SocketListener.from_socket(raw_socket)
+
+
+class UnixListener:
+    """Accepts the connections of a unix socket.
+
+    ``SocketListener.from_socket()`` takes any socket for one of TCP before anyio 4.14.
+    """
+
+    def __init__(self, raw_socket: socket.socket) -> None:
+        self._raw_socket = raw_socket
+        self._closed = False
+
+    async def accept(self) -> SocketStream:
+        """Accept a connection.
+
+        :raises anyio.ClosedResourceError: if the listener is closed, or is then.
+        """
+        while True:
+            await anyio.lowlevel.checkpoint()
+            if self._closed:
+                raise anyio.ClosedResourceError
+            try:
+                accepted, _ = self._raw_socket.accept()
+            except BlockingIOError:
+                await anyio.wait_readable(self._raw_socket)
+            else:
+                accepted.setblocking(False)
+                return await UNIXSocketStream.from_socket(accepted)
+
+    async def aclose(self) -> None:
+        """Accept no more."""
+        if not self._closed:
+            self._closed = True
+            anyio.notify_closing(self._raw_socket)
+            self._raw_socket.close()

@@ -20,7 +20,7 @@ from anyio.abc import SocketListener, SocketStream
 
 from ._conversation import NOT_ERRORS
 from ._host import Host
-from ._listening import BACKLOG, hold
+from ._listening import BACKLOG, UnixListener, hold, listener_of
 from ._matchers import NamedMatcher
 from ._pairing import Pairing
 from ._performer import GONE
@@ -95,7 +95,7 @@ class Reception(Generic[Expected]):
         self._desk = desk
         self._context = context
         self._path = path
-        self._listeners: list[SocketListener] = []
+        self._listeners: list[SocketListener | UnixListener] = []
         self._pairing: Pairing[Expected, Arrival[Expected]] = Pairing()
 
     @property
@@ -111,7 +111,7 @@ class Reception(Generic[Expected]):
     async def open(self) -> None:
         """Begin to accept connections. (Those made since it was bound are not lost.)"""
         for raw_socket in self._sockets:
-            listener = await SocketListener.from_socket(raw_socket)
+            listener = await listener_of(raw_socket)
             self._listeners.append(listener)
             self._host.start_soon(self._accept, listener)
 
@@ -167,7 +167,7 @@ class Reception(Generic[Expected]):
         """Somebody waits no more."""
         self._offer(self._pairing.withdraw, expected)
 
-    async def _accept(self, listener: SocketListener) -> None:
+    async def _accept(self, listener: SocketListener | UnixListener) -> None:
         while True:
             try:
                 stream = await listener.accept()

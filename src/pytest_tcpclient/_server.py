@@ -200,7 +200,7 @@ _OF_THE_SERVER = (ExpectNoConnection, StopListening, ResumeListening)
 
 
 _ELSEWHERE = (
-    "the server runs in another event loop than what waits for it: a fixture of a wider scope "
+    "the server runs in another event loop than the test: a fixture of a wider scope "
     "needs the loop of its tests (loop_scope= of pytest-asyncio, anyio_backend of the same scope)"
 )
 
@@ -462,6 +462,12 @@ class TcpServer(Address, ServerScript[Connection]):
             raise ScriptError(f"{word}() on a server that is stopped")
         if self._retired:
             raise ScriptError(f"{word}() on a server {self._retired}")
+        if self._settled and self.failure is not None:
+            # Before the test was told it may go on to declare: what it ends with is the failure.
+            said = headline(self.failure).sentence
+            raise ScriptError(f"{word}() on a server that has failed already: {said}")
+        if self.task_host.is_elsewhere():
+            raise ScriptError(_ELSEWHERE)
 
     # Waiting
 

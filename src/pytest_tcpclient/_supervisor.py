@@ -11,7 +11,10 @@ What happens when a server has failed, in order:
 4. What still goes on, in a fixture or in a thread, is refused when it connects again.
 
 Whatever the body raises then, the test ends with the server's failure. A failure that
-``join()`` raised is *settled*: what the test does with it is its own affair.
+``join()`` raised is *settled*: what the test does with it is its own affair. But where
+``join()`` was called in a task or a thread of its own, the body may wait for the client,
+which waits for the server: so the connections of that server are reset all the same, when
+the grace is over.
 """
 
 from __future__ import annotations
@@ -68,6 +71,8 @@ class Supervisor:
         self._watches = False
         self._over = False
         self._interrupted = False
+        #: The tasks beside the body in which a failure was raised.
+        self._told: list[tuple[asyncio.Task[Any], Failure]] = []
         #: How many of the servers were there before the body was run for the first time.
         self._lasting: int | None = None
         self._scope: anyio.CancelScope | None = None
@@ -134,7 +139,23 @@ class Supervisor:
 
     def settle(self, failure: Failure) -> BaseException:
         """The error for a failure, which is settled by being raised."""
+        task = current_asyncio_task()
+        if self._task is not None and task is not None and task is not self._task:
+            self._told.append((task, failure))
         return self._verdict.settle(failure)
+
+    def reopen(self, failure: Failure) -> None:
+        """It was raised where the test has not seen it."""
+        self._verdict.reopen(failure)
+
+    def _look_at_tasks(self) -> None:
+        """A failure that has ended a task at which nobody looks, the test has not seen."""
+        while self._told:
+            task, failure = self._told.pop()
+            # (asyncio itself would only log it, when the task is freed.)
+            unseen = task.done() and getattr(task, "_log_traceback", False)
+            if unseen and getattr(task.exception(), "failure", None) is failure:
+                self.reopen(failure)
 
     def take_in(self, guest: TcpServer) -> None:
         """A server of a wider scope takes part in the test."""
@@ -205,6 +226,7 @@ class Supervisor:
         if trouble is None:
             self._invite()
             self._code, self._watches, self._over, self._stuck = code, True, False, None
+            self._told.clear()
         return trouble
 
     def end(self) -> None:
@@ -241,6 +263,8 @@ class Supervisor:
         """What it ends with, now that the body has raised this or come to its end."""
         self._over = True
         self.completed = raised is None and self._stuck is None
+        if self.completed:
+            self._look_at_tasks()
         if self.completed and not self.deferred:
             await self._check()
         elif self.completed or isinstance(raised, Exception):
@@ -300,6 +324,7 @@ class Supervisor:
         host = server.task_host
         await host.pause(UNDISTURBED)
         if self._is_over(server, failure):
+            await self._wake_late(server, failure)
             return
         # While we wait, another example of Hypothesis may begin, with servers of its own.
         for each in (*self.servers, *self.guests):
@@ -321,6 +346,13 @@ class Supervisor:
                 self._tell_why(failure)
             for each in (*self.servers, *self.guests):
                 await each.refuse()
+
+    async def _wake_late(self, server: TcpServer, failure: Failure) -> None:
+        """See to it that a client does not wait for a server for ever that has failed."""
+        if not self._over:
+            await server.task_host.pause(self._rules.grace)
+        if not self._over and await server.reset():
+            self._verdict.woken(failure)
 
     def _tell_why(self, failure: Failure) -> None:
         """A sync test goes on, and cannot be ended. Say why it fails, if it ever comes to that.

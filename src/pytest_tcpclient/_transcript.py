@@ -18,6 +18,7 @@ class What(enum.Enum):
     SENT = "server sent"
     SERVER_EOF = "server finished sending"
     SERVER_RESET = "server reset the connection"
+    SERVER_LEFT = "server reset the connection because the test was over"
 
 
 #: How much of one piece of data is kept. To hold on to all of it makes a bulk transfer up to

@@ -6,7 +6,8 @@ Rules:
 2. An error that the body raised before any failure stands; and so it does where all that
    is wrong is that the connection ended: a client closes it while the error unwinds.
 3. A failure that ``join()`` has raised is *settled*. If the test caught it, it has dealt
-   with it; if not, it is the verdict.
+   with it; if not, it is the verdict. So it is if a client has waited on, until it was woken
+   by a reset, and the test ends with that.
 4. What a function of the script has raised is a failure like any other, but the test ends
    with that error itself.
 5. Skips, expected failures, Ctrl-C and the like pass through, whatever else is known.
@@ -60,6 +61,7 @@ class Verdict:
         self._rules = rules
         self._failures: list[Failure] = []
         self._settled: set[int] = set()
+        self._woken: set[int] = set()
         self._given: BaseException | None = None
         self._foreign: BaseException | None = None
         #: After so many seconds the body of the test was cancelled, if it was.
@@ -83,6 +85,14 @@ class Verdict:
         """The error for a failure, which is settled by being raised."""
         self._settled.add(id(failure))
         return self._error(failure)
+
+    def reopen(self, failure: Failure) -> None:
+        """It was raised where nobody could catch it."""
+        self._settled.discard(id(failure))
+
+    def woken(self, failure: Failure) -> None:
+        """Though it was settled, a client waited on, and its connection was reset."""
+        self._woken.add(id(failure))
 
     def is_open(self, failure: Failure) -> bool:
         """Whether the failure is one of this run, and was not raised where it could be caught."""
@@ -112,6 +122,8 @@ class Verdict:
         own = next((leaf for leaf in leaves if self._is_own(leaf)), None)
         others = [leaf for leaf in leaves if not self._is_own(leaf) and not is_cancellation(leaf)]
         failure = self._first(own)
+        if failure is None and raised is not None and _is_connection_error(raised):
+            failure = next((each for each in self._failures if id(each) in self._woken), None)
         if failure is None:
             # pytest-trio wraps what a fixture has raised, that of a server of its own as well.
             alone = leaves[0] if len(leaves) == 1 else None

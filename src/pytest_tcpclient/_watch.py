@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import threading
+import traceback
 from collections.abc import Callable, Coroutine
+from types import CodeType
 from typing import Any
 
 from anyio import to_thread
 
 from ._blocking import BlockingTcpServerFactory
 from ._bridge import Bridge
+from ._errors import ScriptMismatch
 from ._factory import TcpServerFactory
+from ._failure import Failure
 from ._host import is_cancellation
 from ._supervisor import Supervisor
 
@@ -21,6 +26,10 @@ class Watch:
     def __init__(self, bridge: Bridge, supervisor: Supervisor) -> None:
         self.bridge = bridge
         self.supervisor = supervisor
+        self._thread = 0
+        self._code: CodeType | None = None
+        #: What was raised in other threads than that of the test.
+        self._aside: list[ScriptMismatch] = []
 
     def factory(self) -> BlockingTcpServerFactory:
         """What makes servers for the test."""
@@ -79,17 +88,36 @@ class Watch:
     def _begin(self, body: Any) -> bool:
         """Return whether the body is to be run: not if a server has failed already."""
         __tracebackhide__ = True
-        code = getattr(inspect.unwrap(body), "__code__", None)
-        trouble = self.bridge.run("", self.supervisor.begin, code)
+        self._thread = threading.get_ident()
+        self._code = getattr(inspect.unwrap(body), "__code__", None)
+        trouble = self.bridge.run("", self.supervisor.begin, self._code)
         if trouble is not None:
             raise trouble
+        self.bridge.on_raised = self._note
         return self.supervisor.failure is None
 
-    def _end(self, raised: BaseException | None) -> BaseException | None:
-        return self.bridge.run("", self._conclude, raised)
+    def _note(self, error: ScriptMismatch) -> None:
+        """A failure is raised, in some thread."""
+        if threading.get_ident() != self._thread:
+            self._aside.append(error)
 
-    async def _conclude(self, raised: BaseException | None) -> BaseException | None:
+    def _end(self, raised: BaseException | None) -> BaseException | None:
+        self.bridge.on_raised = None
+        unseen = [each.failure for each in self._aside if self._code not in _codes(each)]
+        self._aside.clear()
+        return self.bridge.run("", self._conclude, raised, unseen if raised is None else [])
+
+    async def _conclude(
+        self, raised: BaseException | None, unseen: list[Failure]
+    ) -> BaseException | None:
+        for failure in unseen:
+            self.supervisor.reopen(failure)
         try:
             return await self.supervisor.conclude(raised)
         finally:
             self.supervisor.end()
+
+
+def _codes(error: BaseException) -> set[CodeType]:
+    """Of what the functions are that an exception has passed through."""
+    return {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}

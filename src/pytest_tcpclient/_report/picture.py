@@ -12,7 +12,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from .._failure import Failure
-from .._steps import ACTIONS, ExpectConnect, SendReset, Skipped, Step
+from .._steps import ACTIONS, ExpectConnect, Skipped, Step
 from .._transcript import Event, Transcript, What
 from .data import is_binary
 from .script import call, seconds
@@ -44,11 +44,14 @@ _FROM_CLIENT = {
     What.CLIENT_EOF: "ends (FIN)",
     What.CLIENT_RESET: "aborts (RST)",
 }
-_FROM_SERVER = {What.SENT: "", What.SERVER_EOF: "ends (FIN)", What.SERVER_RESET: "aborts (RST)"}
+_FROM_SERVER = {
+    What.SENT: "",
+    What.SERVER_EOF: "ends (FIN)",
+    What.SERVER_RESET: "aborts (RST)",
+    # So that the client does not wait for ever.
+    What.SERVER_LEFT: "RST: the test failed",
+}
 _HEARD = {What.RECEIVED, What.CLIENT_EOF, What.CLIENT_RESET}
-
-#: What the server does when a test has failed, so that the client does not wait for ever.
-_WAKES = "RST: the test failed"
 
 
 class _Side(NamedTuple):
@@ -157,8 +160,6 @@ def _arrow(row: _Row, inner: int, glyphs: Glyphs) -> str:
         return " " * inner
     comes = event.what in _FROM_CLIENT
     word = (_FROM_CLIENT if comes else _FROM_SERVER)[event.what]
-    if event.what is What.SERVER_RESET and not (row.side and isinstance(row.side.step, SendReset)):
-        word = _WAKES
     label = word or _quoted(event, inner - 8, glyphs)
     shaft = f"{glyphs.line * 2} {label} ".ljust(inner - 1, glyphs.line)
     return f"{shaft}{glyphs.right}" if comes else f"{glyphs.left}{shaft}"

@@ -1,0 +1,316 @@
+"""Failures that ``join()`` raises beside the body of the test: in a task, in a thread.
+
+The body may wait for the client then, and the client for the server.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import threading
+
+import anyio
+import pytest
+from runs import EVERY_RUNNER, RUNNERS, Result, Run, Runner, run
+
+from pytest_tcpclient import ScriptError
+
+WRONG = "Failed: Expected to read b'Bonjour' but actually read b'Goodbye'"
+
+CLIENT = """
+import anyio, socket, subprocess, sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
+
+def connect(server):
+    return anyio.connect_tcp(server.host, server.port)
+
+def script(server):
+    server.expect_connect()
+    server.expect_bytes(b"Bonjour")
+    server.send_bytes(b"Salut")
+    server.expect_disconnect()
+
+def sync_client(address):
+    with socket.create_connection(address) as client:
+        client.sendall(b"Goodbye")
+        return client.recv(100)
+
+def does_not_wait(address):
+    with socket.create_connection(address) as client:
+        client.sendall(b"Goodbye")
+
+async def async_client(server):
+    async with await connect(server) as client:
+        await client.send(b"Goodbye")
+        await client.receive()
+
+PROGRAM = '''
+import socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as client:
+    client.sendall(b"Goodbye")
+    client.recv(100)
+'''
+
+def program(server):
+    return [sys.executable, "-c", PROGRAM, str(server.port)]
+"""
+
+
+def ended(pytester: pytest.Pytester, runner: Runner, source: str) -> Run:
+    """Run tests with these clients."""
+    pytester.makepyfile(clients_that_wait=CLIENT)
+    return run(pytester, runner, "from clients_that_wait import *\n" + textwrap.dedent(source))
+
+
+def outcomes(others: dict[str, Result]) -> dict[str, tuple[str, str, str]]:
+    """In which phase each test has ended, how, and with which line."""
+    return {name: (each.when, each.outcome, each.line) for name, each in others.items()}
+
+
+@pytest.mark.parametrize("runner", EVERY_RUNNER)
+def test_a_client_that_waits_is_woken_whoever_was_told(pytester, runner):
+    """The end of the test waits for the client: in a thread, in a process, in a task."""
+    source = """
+        async def test_thread(tcpserver):
+            script(tcpserver)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(anyio.to_thread.run_sync, sync_client, tcpserver.address)
+                await tcpserver.join()
+
+        @pytest.mark.tcpserver(timeout=20)
+        async def test_process(tcpserver):
+            script(tcpserver)
+            async with await anyio.open_process(program(tcpserver), stderr=subprocess.DEVNULL):
+                await tcpserver.join()
+
+        async def test_shielded(tcpserver):
+            script(tcpserver)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(tcpserver.join)
+                with anyio.CancelScope(shield=True):
+                    await async_client(tcpserver)
+    """
+    result = ended(pytester, runner, source)
+    assert result.passed == []
+    assert outcomes(result.others) == dict.fromkeys(
+        ["test_thread", "test_process", "test_shielded"], ("call", "failed", WRONG)
+    )
+    assert max(each.seconds for each in result.others.values()) < 10
+
+
+def test_tasks_of_asyncio_at_which_nobody_looks(pytester):
+    """What has ended one of them is the failure of the test all the same."""
+    source = """
+        async def test_client_waits(tcpserver):
+            script(tcpserver)
+            joined = asyncio.create_task(tcpserver.join())
+            await async_client(tcpserver)
+            await joined
+
+        async def test_handle(tcpserver):
+            tcpserver.expect_connect()
+            waiting = asyncio.create_task(tcpserver.expect_bytes(b"Bonjour").wait())
+            await async_client(tcpserver)
+            await waiting
+
+        async def test_both_in_tasks(tcpserver):
+            script(tcpserver)
+            client = asyncio.create_task(async_client(tcpserver))
+            await asyncio.wait([client, asyncio.create_task(tcpserver.join())])
+            assert client.exception()
+
+        async def test_never_awaited(tcpserver):
+            script(tcpserver)
+            joined = asyncio.create_task(tcpserver.join())
+            await anyio.to_thread.run_sync(does_not_wait, tcpserver.address)
+            while not joined.done():
+                await asyncio.sleep(0)
+
+        async def test_looked_at(tcpserver):
+            script(tcpserver)
+            joined = asyncio.create_task(tcpserver.join())
+            await anyio.to_thread.run_sync(does_not_wait, tcpserver.address)
+            await asyncio.wait([joined])
+            assert "Bonjour" in str(joined.exception())
+
+        async def test_another_error(tcpserver):
+            script(tcpserver)
+
+            async def fails():
+                try:
+                    await tcpserver.join()
+                except ScriptMismatch:
+                    raise ZeroDivisionError from None
+
+            joined = asyncio.create_task(fails())
+            await anyio.to_thread.run_sync(does_not_wait, tcpserver.address)
+            await asyncio.wait([joined])
+            joined.exception()
+    """
+    result = ended(pytester, RUNNERS["anyio on asyncio"], source)
+    assert result.passed == ["test_looked_at", "test_another_error"]
+    assert outcomes(result.others) == dict.fromkeys(
+        ["test_client_waits", "test_handle", "test_both_in_tasks", "test_never_awaited"],
+        ("call", "failed", WRONG),
+    )
+    text = result.others["test_client_waits"].text
+    assert "Then the client raised anyio.BrokenResourceError" in text.replace("E   ", "")
+
+
+@pytest.mark.parametrize("runner", EVERY_RUNNER)
+def test_who_has_caught_it_goes_on(pytester, runner):
+    """In the body or in a task of it, and for as long as it likes."""
+    source = """
+        async def test_in_the_body(tcpserver):
+            script(tcpserver)
+            async with await connect(tcpserver) as client:
+                await client.send(b"Goodbye")
+                with pytest.raises(ScriptMismatch):
+                    await tcpserver.join()
+            await anyio.sleep(0.5)
+
+        async def test_while_the_client_waits(tcpserver):
+            script(tcpserver)
+            async with await connect(tcpserver) as client:
+                await client.send(b"Goodbye")
+                with pytest.raises(ScriptMismatch):
+                    await tcpserver.join()
+                with pytest.raises(anyio.BrokenResourceError):
+                    await client.receive()
+
+        async def test_in_a_task(tcpserver):
+            script(tcpserver)
+
+            async def fails():
+                with pytest.raises(ScriptMismatch):
+                    await tcpserver.join()
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(fails)
+                await anyio.to_thread.run_sync(does_not_wait, tcpserver.address)
+
+        async def test_another_error(tcpserver):
+            script(tcpserver)
+            async with await connect(tcpserver) as client:
+                await client.send(b"Goodbye")
+                with pytest.raises(ScriptMismatch):
+                    await tcpserver.join()
+                with pytest.raises(anyio.BrokenResourceError):
+                    await client.receive()
+            assert 1 == 2
+    """
+    result = ended(pytester, runner, source)
+    assert result.passed == ["test_in_the_body", "test_while_the_client_waits", "test_in_a_task"]
+    [another] = result.others.values()
+    assert (another.when, another.outcome) == ("call", "failed")
+    assert "assert 1 == 2" in another.line  # (pytest-trio shows it in a group.)
+
+
+def test_blocking_servers(pytester):
+    """The same for threads and processes beside a sync test."""
+    source = """
+        pytestmark = []
+
+        def test_executor(blocking_tcpserver):
+            script(blocking_tcpserver)
+            with ThreadPoolExecutor() as executor:
+                executor.submit(sync_client, blocking_tcpserver.address)
+                blocking_tcpserver.join()
+
+        @pytest.mark.tcpserver(timeout=20)
+        def test_process(blocking_tcpserver):
+            script(blocking_tcpserver)
+            with subprocess.Popen(program(blocking_tcpserver), stderr=subprocess.DEVNULL):
+                blocking_tcpserver.join()
+
+        def test_joined_in_a_thread(blocking_tcpserver):
+            script(blocking_tcpserver)
+            with ThreadPoolExecutor() as executor:
+                joined = executor.submit(blocking_tcpserver.join)
+                sync_client(blocking_tcpserver.address)
+                joined.result()
+
+        def test_nobody_looks(blocking_tcpserver):
+            script(blocking_tcpserver)
+            with ThreadPoolExecutor() as executor:
+                executor.submit(does_not_wait, blocking_tcpserver.address)
+                executor.submit(blocking_tcpserver.join)
+
+        def test_caught(blocking_tcpserver):
+            script(blocking_tcpserver)
+            with ThreadPoolExecutor() as executor:
+                executor.submit(does_not_wait, blocking_tcpserver.address)
+                joined = executor.submit(blocking_tcpserver.join)
+                with pytest.raises(ScriptMismatch):
+                    joined.result()
+
+        @pytest.mark.anyio
+        async def test_from_an_async_test(blocking_tcpserver):
+            script(blocking_tcpserver)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(anyio.to_thread.run_sync, sync_client, blocking_tcpserver.address)
+                await anyio.to_thread.run_sync(blocking_tcpserver.join)
+
+        @pytest.mark.anyio
+        async def test_caught_in_an_async_test(blocking_tcpserver):
+            script(blocking_tcpserver)
+            await anyio.to_thread.run_sync(does_not_wait, blocking_tcpserver.address)
+            with pytest.raises(ScriptMismatch):
+                await anyio.to_thread.run_sync(blocking_tcpserver.join)
+    """
+    result = ended(pytester, RUNNERS["anyio on asyncio"], source)
+    assert result.passed == ["test_caught", "test_caught_in_an_async_test"]
+    assert outcomes(result.others) == dict.fromkeys(
+        [
+            "test_executor",
+            "test_process",
+            "test_joined_in_a_thread",
+            "test_nobody_looks",
+            "test_from_an_async_test",
+        ],
+        ("call", "failed", WRONG),
+    )
+    assert max(each.seconds for each in result.others.values()) < 10
+
+
+@pytest.mark.anyio
+async def test_no_steps_after_a_failure(tcpserver_factory):
+    """They would never be done: who was told of it makes another server."""
+    server = await tcpserver_factory(timeout=0.1)
+    server.expect_connect()
+    with pytest.raises(pytest.fail.Exception):
+        await server.join()
+    message = "{}() on a server that has failed already: Timed out waiting for client to connect."
+    for word, declare in {
+        "expect_connect": server.expect_connect,
+        "expect_bytes": lambda: server.expect_bytes(b"a"),
+        "whenever": lambda: server.whenever(b"a", b"b"),
+    }.items():
+        with pytest.raises(ScriptError) as caught:
+            declare()
+        assert str(caught.value) == message.format(word)
+    await server.join()
+
+
+@pytest.mark.anyio
+async def test_steps_that_are_declared_in_another_event_loop(tcpserver, anyio_backend):
+    """A server of a wider scope than its loop: nobody would ever play them."""
+    name, options = anyio_backend
+    raised = []
+
+    async def declare():
+        with pytest.raises(ScriptError) as caught:
+            tcpserver.expect_connect()
+        raised.append(str(caught.value))
+
+    def elsewhere():
+        anyio.run(declare, backend=name, backend_options=options)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    await anyio.to_thread.run_sync(thread.join)
+    assert raised == [
+        "the server runs in another event loop than the test: a fixture of a wider scope needs "
+        "the loop of its tests (loop_scope= of pytest-asyncio, anyio_backend of the same scope)"
+    ]
+    assert tcpserver.connections == []
