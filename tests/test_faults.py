@@ -13,7 +13,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 from anyio.abc import SocketAttribute
-from clients import connect, failure_of, needs_true_resets, receive_all, receive_exactly, reset
+from clients import connect, failure_of, receive_all, receive_exactly, reset
 
 from pytest_tcpclient import ScriptError
 from pytest_tcpclient._transcript import What
@@ -185,7 +185,6 @@ async def test_the_client_says_more_instead_of_finishing(tcpserver):
 
 
 @patient
-@needs_true_resets
 async def test_the_client_resets_instead_of_finishing(tcpserver):
     """A reset is no EOF."""
     tcpserver.expect_connect()

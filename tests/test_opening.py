@@ -718,7 +718,7 @@ def test_a_server_of_a_fixture_of_a_test(pytester, runner):
     assert (waits.when, waits.at) == ("call", "await anyio.sleep(20)")
     assert waits.line == "Failed: Timed out waiting for b'Hello'"
     assert own.when == "call"
-    assert own.line.startswith("ZeroDivisionError")
+    assert "ZeroDivisionError" in own.text  # (On Python 3.10 pytest-trio shows a group.)
     assert pending.at == "await server.join()"
     assert pending.line == "Failed: Timed out waiting for client to connect."
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 import anyio
 import anyio.to_thread
 import pytest
-from clients import failure_of, if_resets_are_true, receive_all, receive_exactly, reset
+from clients import failure_of, receive_all, receive_exactly, reset
 
 pytestmark = [pytest.mark.anyio, pytest.mark.tcpserver(timeout=0.3)]
 
@@ -292,8 +292,8 @@ RIGHT = [
     (breaks_off_and_is_done, report, "CutShortError"),
     (finishes_first, thank, b"blue\n"),
     (waits_for_the_end, finish, b"blue\n"),
-    pytest.param(wants_a_reset, abort, "aborted", marks=if_resets_are_true),
-    pytest.param(wants_an_end, abort, "aborted", marks=if_resets_are_true),
+    pytest.param(wants_a_reset, abort, "aborted"),
+    pytest.param(wants_an_end, abort, "aborted"),
     (wants_an_end, report, "TimeoutError"),
     (hesitates, chat, b"blue\n"),
     (does_not_read, upload, True),

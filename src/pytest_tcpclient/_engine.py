@@ -280,7 +280,7 @@ class Engine:
             while self._draining and self._stream is stream:
                 await receive(largest)
         except EndOfStream as end:
-            if not conversation.aborted:
+            if not (self._abandoned or conversation.aborted):
                 self._note(What.CLIENT_EOF)
                 conversation.receive_eof(cut=isinstance(end, CutOff))
         except TlsError as error:
