@@ -12,7 +12,6 @@ from anyio.abc import SocketStream
 from pytest_tcpclient import ScriptMismatch, TcpServer
 from pytest_tcpclient._transport import reset_stream
 
-
 #: What ends a connection with a RST without our help (see ``reset()``). On asyncio, anyio before
 #: 4.16 sends a FIN before it, and send() learns of neither.
 needs_true_resets = pytest.mark.parametrize(
