@@ -455,6 +455,30 @@ class Interruption(Exception):
     """What a signal raises."""
 
 
+def test_the_switch_of_a_block():
+    """It is where its options are."""
+    with (
+        pytest.raises(ScriptMismatch) as caught,
+        open_blocking_tcp_server() as server,
+        socket.create_connection(server.address),
+    ):
+        pass
+    assert str(caught.value).endswith(
+        "If this is on purpose: open_blocking_tcp_server(check_extra_connections=False)."
+    )
+
+
+@pytest.mark.anyio
+async def test_a_block_for_sync_code():
+    """``async with`` says what to write instead."""
+    with pytest.raises(TypeError) as caught:
+        async with open_blocking_tcp_server():  # type: ignore[attr-defined]
+            pytest.fail("it has begun")
+    assert str(caught.value) == (
+        "this block is for `with`; for async code there is open_tcp_server()"
+    )
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers")
 def test_who_waits_can_be_interrupted(server, monkeypatch):
     """By a signal, and then nothing waits on in the event loop."""

@@ -432,8 +432,36 @@ async def test_a_server_that_plays_scripts_takes_no_steps():
         with pytest.raises(ScriptError) as caught:
             server.expect_connect()
     assert str(caught.value) == (
-        "expect_connect() on a server that plays scripts: write it on the script, "
-        "`async with server.script() as script`"
+        "expect_connect() on a server that plays scripts: write it on the script, which is what "
+        "the block of `server.script()` begins with"
+    )
+
+
+async def test_the_switch_is_where_the_options_are():
+    """The marker is for fixtures of ours."""
+    async with open_tcp_server() as server:
+        with pytest.raises(ScriptMismatch) as caught:
+            async with server.script(), await connect(server):
+                pass
+    assert str(caught.value) == (
+        "A client connected, but there is no `expect_connect()` for it.\n\n"
+        "If this is on purpose: script(check_extra_connections=False)."
+    )
+    with pytest.raises(ScriptMismatch) as caught:
+        async with open_tcp_server() as server, await connect(server):
+            pass
+    assert str(caught.value) == (
+        "A client connected, but there is no `expect_connect()` for it.\n\n"
+        "If this is on purpose: open_tcp_server(check_extra_connections=False)."
+    )
+
+
+async def test_a_block_for_async_code():
+    """``with`` says what to write instead."""
+    with pytest.raises(TypeError) as caught, open_tcp_server():
+        pytest.fail("it has begun")
+    assert str(caught.value) == (
+        "this block is for `async with`; for sync code there is open_blocking_tcp_server()"
     )
 
 
@@ -652,7 +680,7 @@ def test_a_server_that_failed_in_an_earlier_test(pytester, runner):
     assert others["test_1"].line == ("Failed: Expected to read b'Hello' but actually read b'World'")
     assert others["test_2"].line == (
         "pytest_tcpclient.ScriptError: expect_connect() on a server that has failed in an earlier "
-        "test: give each test a script of its own, `async with server.script() as script`"
+        "test: give each test a script of its own, `server.script()`"
     )
     assert others["test_2"].at == "server.expect_connect()"
 
@@ -672,8 +700,7 @@ def test_a_server_whose_script_was_not_done(pytester, runner):
     assert others["test_1"].line == "ZeroDivisionError"
     assert others["test_2"].line == (
         "pytest_tcpclient.ScriptError: expect_connect() on a server whose script was not done when "
-        "an earlier test failed: give each test a script of its own, "
-        "`async with server.script() as script`"
+        "an earlier test failed: give each test a script of its own, `server.script()`"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import anyio
 
@@ -35,6 +35,19 @@ class Block(AbstractAsyncContextManager[T]):
     @abstractmethod
     async def _close(self) -> None:
         """Let go of the server."""
+
+    def __enter__(self) -> NoReturn:
+        """Say what is meant: Python only says that it cannot be.
+
+        :raises TypeError: always.
+        """
+        __tracebackhide__ = True
+        raise TypeError(
+            "this block is for `async with`; for sync code there is open_blocking_tcp_server()"
+        )
+
+    def __exit__(self, *error: object) -> None:
+        """Never called: ``with`` looks for it first."""
 
     async def __aenter__(self) -> T:
         __tracebackhide__ = True

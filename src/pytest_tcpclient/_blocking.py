@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._address import Address
 from ._bridge import Bridge, Bridges, bridges
@@ -243,7 +243,20 @@ class _Block(AbstractContextManager[BlockingTcpServer]):
         except BaseException:
             self._leave()
             raise
+        if self._bridges is not None:
+            server.switch = "open_blocking_tcp_server"
         return BlockingTcpServer(bridge, server)
+
+    async def __aenter__(self) -> NoReturn:
+        """Say what is meant: Python only says that it cannot be.
+
+        :raises TypeError: always.
+        """
+        __tracebackhide__ = True
+        raise TypeError("this block is for `with`; for async code there is open_tcp_server()")
+
+    async def __aexit__(self, *error: object) -> None:
+        """Never called: ``async with`` looks for it first."""
 
     def __exit__(
         self,

@@ -315,6 +315,10 @@ def _line(step: Step | Skipped) -> int:
     return step.step.place.line if isinstance(step, Skipped) else step.place.line
 
 
+#: What takes the options of a server that a fixture has made.
+MARKER = "@pytest.mark.tcpserver"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What went wrong, at which step, on which connection.
@@ -329,6 +333,7 @@ class Failure:
     :ivar end: how the client had ended the connection by then, if it had.
     :ivar elsewhere: what its other connections still wait for, with their numbers.
     :ivar unclaimed: what connections have said that belong to no ``expect_connect()``.
+    :ivar switch: what takes the options of the server, to switch a check off.
     :ivar transcript: what happened on the connections of the server.
     """
 
@@ -341,6 +346,7 @@ class Failure:
     end: Literal["", "closed", "reset"] = ""
     elsewhere: tuple[tuple[int, Step], ...] = ()
     unclaimed: tuple[tuple[int, bytes], ...] = ()
+    switch: str = MARKER
     transcript: Transcript | None = field(default=None, compare=False, repr=False)
 
     @property

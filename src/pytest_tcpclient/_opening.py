@@ -51,10 +51,12 @@ class _OpenServer(Block[TcpServer]):
         rules = self._surroundings.rules
         self._supervisor = Supervisor(rules() if rules is not None else Rules(), self._options)
         try:
-            return await self._supervisor.open_server(self._options)
+            server = await self._supervisor.open_server(self._options)
         except BaseException:
             await self._supervisor.close()
             raise
+        server.switch = "open_tcp_server"
+        return server
 
     async def _conclude(self, raised: BaseException | None) -> BaseException | None:
         return await self._supervisor.conclude(raised)

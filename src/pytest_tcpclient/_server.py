@@ -26,6 +26,7 @@ from ._conversation import Conversation
 from ._engine import LOG, REST, Engine
 from ._errors import ScriptError
 from ._failure import (
+    MARKER,
     Broken,
     ExtraConnection,
     Failure,
@@ -247,6 +248,8 @@ class TcpServer(Address, ServerScript[Connection]):
         self.connections: list[Connection] = []
         self.transcript = Transcript(current().transcript_limit)
         self.failure: Failure | None = None
+        #: What has taken its options, or could have.
+        self.switch = MARKER
         self.stopped = False
         #: Why it takes no steps, if it does not.
         self._retired = ""
@@ -452,8 +455,8 @@ class TcpServer(Address, ServerScript[Connection]):
         self._check_there(word)
         if self._plays_scripts:
             raise ScriptError(
-                f"{word}() on a server that plays scripts: write it on the script, "
-                "`async with server.script() as script`"
+                f"{word}() on a server that plays scripts: write it on the script, which is what "
+                "the block of `server.script()` begins with"
             )
 
     def _check_there(self, word: str) -> None:
@@ -677,6 +680,7 @@ class TcpServer(Address, ServerScript[Connection]):
             end=self._end_of(failure),
             elsewhere=self._elsewhere(failure),
             unclaimed=self._reception.heard(),
+            switch=self.switch,
             transcript=self.transcript,
         )
 
@@ -703,8 +707,8 @@ class TcpServer(Address, ServerScript[Connection]):
         if self._options.check_pending:
             self._check_orphans()
             await self._play(self._lasts())
-        else:
-            await self.settle()
+        if not (self._options.check_pending and self.connections):
+            await self.settle()  # Somebody may just have connected.
         await self._turn_away()
         if self.failure is None:
             for last in [self._end(connection) for connection in self.connections]:
@@ -784,6 +788,7 @@ class _Performance(Block[TcpServer]):
             raise ScriptError("script() of a server that has steps of its own")
         whole._plays_scripts = whole._lent = True
         script = TcpServer(whole.task_host, self._options, whole._factor, whole.referee, whole)
+        script.switch = "script"
         whole.referee.take_in(script)
         try:
             await script.start()

@@ -394,13 +394,12 @@ _FAILED_BEFORE = (
 )
 
 _FAILED_EARLIER = (
-    "that has failed in an earlier test: give each test a script of its own, "
-    "`async with server.script() as script`"
+    "that has failed in an earlier test: give each test a script of its own, `server.script()`"
 )
 
 _UNFINISHED = (
     "whose script was not done when an earlier test failed: give each test a script of its own, "
-    "`async with server.script() as script`"
+    "`server.script()`"
 )
 
 _TWO_LOOPS = (

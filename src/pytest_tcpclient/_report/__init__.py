@@ -207,4 +207,4 @@ def _switch(failure: Failure) -> list[str]:
     check = _CHECKS.get(type(failure.problem))
     if check is None or _is_choosy(failure):
         return []
-    return [f"If this is on purpose: @pytest.mark.tcpserver({check}=False)."]
+    return [f"If this is on purpose: {failure.switch}({check}=False)."]
