@@ -195,6 +195,7 @@ def test_parallel_connections(server):
 
 def test_tls(backend):
     """The handshake is done in the other thread."""
+    pytest.importorskip("trustme")
     with open_blocking_tcp_server(tls=True, backend=backend) as server:
         connection = server.expect_connect()
         server.expect_bytes(b"Hello")

@@ -300,6 +300,7 @@ async def test_scripts_on_a_unix_socket(tmp_path):
 
 async def test_scripts_with_tls():
     """Each of them speaks it."""
+    pytest.importorskip("trustme")
     async with open_tcp_server(tls=True) as server:
         for _ in range(2):
             async with server.script() as script:

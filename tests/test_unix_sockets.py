@@ -156,6 +156,7 @@ async def test_bulk(tcpserver):
 
 async def test_tls(tcpserver_factory):
     """A unix socket can be encrypted like any other."""
+    pytest.importorskip("trustme")
     server = await tcpserver_factory(tls=True)
     server.expect_connect()
     server.expect_bytes(b"Hello")
