@@ -79,12 +79,6 @@ async def believe(address):
         return await stream.receive()
 
 
-async def hurry(address):
-    """Ask, and hang up at once."""
-    async with await anyio.connect_tcp(*address) as stream:
-        await stream.send(b"colour?\n")
-
-
 async def forget(address):
     """Give up in time, and leave the connection open until the server closes it."""
     stream = await anyio.connect_tcp(*address)
@@ -321,7 +315,6 @@ WRONG = [
     (breaks_off_and_is_done, retry_twice, "Connection 2 was not expected."),
     (finishes_first, ask, NOT_THANKED),
     (waits_for_the_end, ask, "Timed out waiting for client to finish sending."),
-    (waits_for_the_end, hurry, "Connection was reset."),
     (wants_a_reset, report, "Expected the client to reset the connection, but it closed it."),
     (wants_a_reset, ask, "Timed out waiting for client to reset the connection."),
     (wants_an_end, ask, STAYS),
