@@ -502,6 +502,19 @@ async def test_a_failure_is_raised_once_and_then_settled(tcpserver):
     await tcpserver.join()
 
 
+async def test_steps_that_are_declared_before_the_failure_is_told(tcpserver):
+    """The test does not know of it yet, and is told by the next join()."""
+    tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"Hello")
+    async with await connect(tcpserver) as client:
+        await client.send(b"HELLO")
+        while tcpserver.failure is None:
+            await anyio.lowlevel.checkpoint()
+        late = tcpserver.expect_disconnect()
+        assert await failure_of(tcpserver) == "Expected to read b'Hello' but actually read b'HELLO'"
+    assert not late.done
+
+
 async def test_join_raises_the_failure_of_its_own_server_only(tcpserver_factory):
     """Another server's script may be done although one has failed."""
     good = await tcpserver_factory()

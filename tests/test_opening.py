@@ -884,6 +884,41 @@ def test_a_server_in_another_loop(pytester):
         )
 
 
+def test_an_async_server_beside_a_blocking_one(pytester):
+    """Each is watched where it runs."""
+    source = """
+    from pytest_tcpclient import open_tcp_server
+
+    @fixture
+    async def server():
+        async with open_tcp_server() as server:
+            yield server
+
+    def test_sync(blocking_tcpserver):
+        pass
+
+    async def test_async(server):
+        server.expect_connect()
+        server.expect_bytes(b"Hello")
+        async with await connect(server) as client:
+            await client.send(b"HELLO")
+            await client.receive()
+    """
+    result = run(pytester, RUNNERS["anyio on asyncio"], source)
+    assert result.passed == ["test_sync"]
+    assert result.others["test_async"].line == (
+        "Failed: Expected to read b'Hello' but actually read b'HELLO'"
+    )
+
+
+def test_where_nobody_opens_a_server(pytester, monkeypatch):
+    """Nothing is watched, and nothing is loaded for it."""
+    monkeypatch.delitem(sys.modules, "pytest_tcpclient._opening")
+    result = run(pytester, RUNNERS["anyio on asyncio"], "async def test_it(): pass")
+    assert result.passed == ["test_it"]
+    assert "pytest_tcpclient._opening" not in sys.modules
+
+
 def test_a_test_that_nothing_runs(pytester):
     """A server that is there does not make it another one."""
     source = """

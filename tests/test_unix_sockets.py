@@ -18,7 +18,7 @@ from clients import failure_of, receive_all, receive_exactly
 from runs import EVERY_RUNNER, run
 
 from pytest_tcpclient import ScriptError
-from pytest_tcpclient._listening import hold, listen_at
+from pytest_tcpclient._listening import UnixListener, hold, listen_at
 
 pytestmark = [pytest.mark.anyio, pytest.mark.tcpserver(path=True, timeout=10)]
 
@@ -218,6 +218,23 @@ async def test_there_is_always_something_at_the_path(tcpserver):
 
     assert await anyio.to_thread.run_sync(client) <= {0, errno.ECONNREFUSED}
     await tcpserver.join()
+
+
+async def test_a_listener_that_is_closed(tmp_path):
+    """It says so, as those of anyio do, whether somebody waits or not."""
+    [raw_socket], _ = listen_at(None, 0, str(tmp_path / "socket"))
+    listener = UnixListener(raw_socket)
+
+    async def close():
+        await anyio.wait_all_tasks_blocked()
+        await listener.aclose()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(close)
+        with pytest.raises(anyio.ClosedResourceError):
+            await listener.accept()
+    with pytest.raises(anyio.ClosedResourceError):
+        await listener.accept()
 
 
 # Failures

@@ -186,7 +186,6 @@ class UnixListener:
 
     def __init__(self, raw_socket: socket.socket) -> None:
         self._raw_socket = raw_socket
-        self._closed = False
 
     async def accept(self) -> SocketStream:
         """Accept a connection.
@@ -195,7 +194,7 @@ class UnixListener:
         """
         while True:
             await anyio.lowlevel.checkpoint()
-            if self._closed:
+            if self._raw_socket.fileno() == -1:
                 raise anyio.ClosedResourceError
             try:
                 accepted, _ = self._raw_socket.accept()
@@ -207,7 +206,5 @@ class UnixListener:
 
     async def aclose(self) -> None:
         """Accept no more."""
-        if not self._closed:
-            self._closed = True
-            anyio.notify_closing(self._raw_socket)
-            self._raw_socket.close()
+        anyio.notify_closing(self._raw_socket)
+        self._raw_socket.close()
