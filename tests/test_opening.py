@@ -438,6 +438,15 @@ async def test_a_server_that_plays_scripts_takes_no_steps():
     )
 
 
+async def test_a_connection_of_the_last_moment():
+    """The event loop has not seen it when the block ends."""
+    with pytest.raises(ScriptMismatch) as caught:
+        async with open_tcp_server() as server:
+            client = socket.create_connection(server.address)
+    client.close()
+    assert first_line(caught) == "A client connected, but there is no `expect_connect()` for it."
+
+
 async def test_the_switch_is_where_the_options_are():
     """The marker is for fixtures of ours."""
     async with open_tcp_server() as server:
