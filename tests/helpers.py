@@ -173,6 +173,7 @@ def converse(*steps: Step, patience: float | None = None) -> tuple[Conversation,
     conversation = Conversation(1, SERVER, patience)
     handles: list[Handle[Any]] = [Handle(step, Recorder()) for step in steps]
     for handle in handles:
+        conversation.declare(handle._step)
         conversation.add(handle)
     return conversation, handles
 

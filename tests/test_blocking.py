@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import signal
 import socket
@@ -433,6 +434,87 @@ def test_declarations_in_other_threads(server):
         assert receive_all(client) == b"x" * 500
 
 
+@contextlib.contextmanager
+def blocked(bridge):
+    """Meanwhile its event loop does nothing."""
+    go_on = threading.Event()
+    bridge.loop.soon(lambda: go_on.wait(30))
+    try:
+        yield
+    finally:
+        go_on.set()
+
+
+def test_a_declaration_does_not_wait(server):
+    """It is checked at once, and is taken when a client connects, or somebody waits."""
+    with blocked(server._bridge):
+        connection = server.expect_connect()
+        handles = [server.expect_bytes(b"a"), connection.send_bytes(b"b"), server.disconnect()]
+        with pytest.raises(ScriptError, match=r"^send_bytes\(\) cannot follow disconnect\(\)"):
+            connection.send_bytes(b"c")
+        assert server.connections == [connection]
+        client = connect(server)
+    with client:
+        client.sendall(b"a")
+        assert receive_all(client) == b"b"
+    server.join()
+    assert [handle.done for handle in handles] == [True] * 3
+
+
+def test_a_declaration_when_a_client_is_there(server):
+    """Nobody has to wait for it to be played."""
+    connection = server.expect_connect()
+    with connect(server) as client:
+        connection.result()
+        for number in range(100):
+            connection.send_bytes(b"%02d" % number)
+            assert client.recv(2, socket.MSG_WAITALL) == b"%02d" % number
+        connection.disconnect()
+        assert client.recv(1) == b""
+    server.join()
+
+
+def test_time_passes_although_nobody_connects_or_waits(backend):
+    """A declaration alone is enough for that."""
+    with open_blocking_tcp_server(backend=backend) as server:
+        server.expect_connect(timeout=0.01)
+        inner = server._server
+        deadline = time.monotonic() + 10
+        while inner.failure is None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        with pytest.raises(ScriptMismatch, match=r"^Timed out waiting for client to connect"):
+            server.join()
+
+
+def test_what_is_posted(server):
+    """It is called in its order, before what is called and run, and its errors are not lost."""
+    bridge, order = server._bridge, []
+
+    async def run():
+        order.append("run")
+
+    def fail():
+        raise KeyError("posted")
+
+    with blocked(bridge):
+        for number in range(3):
+            bridge.post(order.append, number)
+            bridge.wake()
+    bridge.run("it", run)
+    bridge.post(order.append, 3)
+    bridge.call(order.append, 4)
+    bridge.call(bridge.post, order.append, 5)
+    assert order == [0, 1, 2, "run", 3, 4, 5]
+    bridge.post(fail)
+    with pytest.raises(KeyError, match="posted"):
+        bridge.call(order.append, 6)
+    bridge.post(fail)
+    with pytest.raises(KeyError, match="posted"):
+        bridge.run("it", run)
+    bridge.run("it", run)
+    assert order[7:] == [6, "run", "run"]
+
+
 @pytest.mark.parametrize("value", ["curio", None, 5, b"trio"])
 def test_what_a_backend_can_be(value):
     """One of two."""
@@ -524,7 +606,7 @@ def test_who_waits_can_be_interrupted_before_it_has_begun(server):
     bridge = server._bridge
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        bridge._soon(lambda: time.sleep(0.3))
+        bridge.loop.soon(lambda: time.sleep(0.3))
         signal.setitimer(signal.ITIMER_REAL, 0.1)
         with pytest.raises(Interruption):
             bridge.run("it", wait)
@@ -952,6 +1034,7 @@ def test_an_async_test_that_is_cancelled(pytester):
     """By what is around it: nothing is waited for."""
     source = """
 import asyncio
+import contextlib
 
 pytestmark = pytest.mark.anyio
 
@@ -1063,6 +1146,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 @given(data=st.binary(min_size=1))
 def test_passes(blocking_tcpserver_factory, data):
     server = blocking_tcpserver_factory()
+    assert blocking_tcpserver_factory._factory._supervisor.servers == [server._server]
     server.expect_connect()
     server.expect_bytes(data)
     server.expect_disconnect()

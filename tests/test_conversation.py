@@ -583,10 +583,10 @@ def test_nothing_is_sent_after_a_disconnect(step: Step, word: str) -> None:
             run(conversation)
         last = conversation.last
         with pytest.raises(ScriptError) as caught:
-            conversation.add(Handle(step, Recorder()))
+            conversation.declare(step)
         assert str(caught.value) == f"{word}() cannot follow disconnect() on one connection"
         assert conversation.last is last
-        conversation.add(Handle(hang_up(), Recorder()))
+        conversation.declare(hang_up())
 
 
 # Actions

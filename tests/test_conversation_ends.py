@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from helpers import EOF, RESET, Recorder, converse, end, every_cut, play, read, run, send
+from helpers import EOF, RESET, Recorder, converse, every_cut, play, read, run, send
 
 from pytest_tcpclient._conversation import HANG_UP, IDLE, RECEIVE
 from pytest_tcpclient._errors import ScriptError
@@ -139,22 +139,21 @@ def test_a_server_that_does_not_read() -> None:
     ],
 )
 def test_nothing_follows_a_reset_of_the_server(declare: Declare, word: str) -> None:
-    """It is refused where it is declared; the end of the test may come."""
+    """It is refused where it is declared."""
     conversation, _ = converse(*steps_of(lambda s: s.send_reset()))
     with pytest.raises(ScriptError) as caught:
-        conversation.add(Handle(steps_of(declare)[0], Recorder()))
+        conversation.declare(steps_of(declare)[0])
     assert str(caught.value) == f"{word}() cannot follow send_reset() on one connection"
-    conversation.add(Handle(end(), Recorder()))
 
 
 def test_what_may_follow_the_end_of_sending() -> None:
     """Expectations, waiting, a reset; nothing that is sent."""
     conversation, _ = converse(*steps_of(lambda s: s.send_eof()))
     with pytest.raises(ScriptError) as caught:
-        conversation.add(Handle(send(b"x"), Recorder()))
+        conversation.declare(send(b"x"))
     assert str(caught.value) == "send_bytes() cannot follow send_eof() on one connection"
     for step in steps_of(lambda s: (s.expect_line(), s.wait(1), s.send_reset())):
-        conversation.add(Handle(step, Recorder()))
+        conversation.declare(step)
 
 
 def test_what_a_function_of_the_test_has_sent() -> None:

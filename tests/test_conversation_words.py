@@ -690,9 +690,9 @@ def test_nothing_late_is_sent_after_a_disconnect() -> None:
     """It is refused where it is declared, although it is not decided what it is."""
     conversation, _ = converse(disconnect())
     with pytest.raises(ScriptError) as caught:
-        conversation.add(Handle(steps_of(lambda s: s.send_bytes(lambda: b"x"))[0], Recorder()))
+        conversation.declare(steps_of(lambda s: s.send_bytes(lambda: b"x"))[0])
     assert str(caught.value) == "send_bytes() cannot follow disconnect() on one connection"
-    conversation.add(Handle(steps_of(lambda s: s.expect_bytes(lambda: b"x"))[0], Recorder()))
+    conversation.declare(steps_of(lambda s: s.expect_bytes(lambda: b"x"))[0])
 
 
 # No cut of the input changes the verdict

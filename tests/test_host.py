@@ -13,6 +13,7 @@ from clients import connect, failure_of
 
 from pytest_tcpclient import ScriptError, ScriptMismatch
 from pytest_tcpclient._conversation import Conversation
+from pytest_tcpclient._event_loop import EventLoop
 from pytest_tcpclient._host import Host
 from pytest_tcpclient._options import Options
 from pytest_tcpclient._supervisor import Supervisor
@@ -150,7 +151,7 @@ async def test_a_server_that_cannot_accept_says_why(tcpserver, expected, line):
 
 async def test_a_host_may_be_stopped_before_its_task_has_begun():
     """An error between the two leaves no task behind."""
-    host = Host(failing)
+    host = Host(failing, EventLoop())
     host.start()
     with anyio.fail_after(30):
         await host.stop()
@@ -244,18 +245,19 @@ def test_an_event_loop_that_has_ended_is_not_interrupted(anyio_backend):
     hosts = []
 
     async def main():
-        hosts.append(Host(failing))
+        hosts.append(Host(failing, EventLoop()))
         hosts[0].start()
         await hosts[0].stop()
 
     anyio.run(main, backend=name, backend_options=options)
-    hosts[0].interrupt(failing)
-    assert not hosts[0].is_here()
+    hosts[0].loop.interrupt(failing)
+    assert not hosts[0].loop.is_here()
 
 
 TORN = """
 import time
 import trio
+from pytest_tcpclient._event_loop import EventLoop
 from pytest_tcpclient._host import Host
 
 class Tearing(trio.abc.Clock):
@@ -275,7 +277,7 @@ class Tearing(trio.abc.Clock):
 
 async def main():
     global host
-    host = Host(lambda error: None)  # Torn out, a task cannot end well.
+    host = Host(lambda error: None, EventLoop())  # Torn out, a task cannot end well.
     host.start()
     await trio.sleep_forever()
 
@@ -283,7 +285,7 @@ try:
     trio.run(main, clock=Tearing())
 except trio.TrioInternalError as error:
     torn = error
-host.interrupt(print)
+host.loop.interrupt(print)
 print("torn by", type(torn.__cause__).__name__)
 """
 

@@ -61,6 +61,7 @@ MIDDLE = {
     "_bridge",
     "_certificates",
     "_engine",
+    "_event_loop",
     "_factory",
     "_host",
     "_interlude",

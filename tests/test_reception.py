@@ -54,3 +54,26 @@ async def test_refusing_is_not_left_half_done(tcpserver_factory):
         with socket.socket(version) as probe:
             refused = probe.connect_ex((host, server.port))
         assert refused in (errno.ECONNREFUSED, errno.EADDRNOTAVAIL)  # Not every machine has ::1.
+
+
+async def test_refusing_before_it_has_begun_to_accept(tcpserver_factory):
+    """Nothing listens, until it is told to go on."""
+    server = await tcpserver_factory(host="127.0.0.1")
+    await server.refuse()
+    with anyio.fail_after(5):
+        await anyio.wait_all_tasks_blocked()
+    with socket.socket() as probe:
+        assert probe.connect_ex(server.address) == errno.ECONNREFUSED
+    await server._reception.resume()
+    server.expect_connect()
+    async with await connect(server):
+        pass
+    await server.join()
+
+
+async def test_closing_before_it_has_begun_to_accept(tcpserver_factory):
+    """Nothing is left of it."""
+    server = await tcpserver_factory()
+    sockets = server._reception._sockets
+    await server.stop_accepting()
+    assert [each.fileno() for each in sockets] == [-1] * len(sockets)

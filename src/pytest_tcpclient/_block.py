@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 
 import anyio
 
-from ._host import is_cancellation
+from ._event_loop import is_cancellation
 from ._surroundings import Surroundings
 
 T = TypeVar("T")

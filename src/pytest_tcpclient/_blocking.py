@@ -1,11 +1,12 @@
 """The same server for sync code: its event loop runs in a thread of its own.
 
-Nothing of a server is written again in here. A declaration is taken by the async server, in the
-thread of its event loop, while the caller waits; the line of the test is noted before that.
+Nothing of a server is written again in here. A declaration is checked in the thread of the caller,
+where the line of the test is noted, and taken by the async server in that of its event loop.
 """
 
 from __future__ import annotations
 
+import threading
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,7 +19,7 @@ from ._handle import Handle
 from ._opening import open_tcp_server
 from ._rule import Rule
 from ._script import Script
-from ._server import Connection, TcpServer
+from ._server import OF_THE_SERVER, Connection, TcpServer
 from ._server_script import ServerScript
 from ._steps import ExpectConnect, Step
 from ._surroundings import BACKENDS
@@ -38,6 +39,24 @@ class _Distant(Script):
     def __init__(self, bridge: Bridge, script: TcpServer | Connection) -> None:
         self._bridge = bridge
         self._script = script
+
+    def _declare(self, step: Step) -> Any:
+        __tracebackhide__ = True
+        return self._hand_over(step)._of(self._bridge)
+
+    def _hand_over(self, step: Step) -> Handle[Any]:
+        """Give a step to the script. Return its handle there."""
+        __tracebackhide__ = True
+        self._script._check_running(step.word)
+        handle = self._script._make(step)
+        if isinstance(step, OF_THE_SERVER):
+            # These are about what comes from now on.
+            self._bridge.call(self._script._take, handle)
+        else:
+            self._bridge.post(self._script._take, handle)
+            if self._script._in_touch:  # Otherwise it is early enough when a client connects.
+                self._bridge.wake()
+        return handle
 
     def _add_rule(self, rule: Rule) -> None:
         __tracebackhide__ = True
@@ -110,10 +129,6 @@ class BlockingConnection(_Distant):
         """What the ``ssl`` module knows of an encrypted connection, ``None`` of another one."""
         return self._connection.ssl_object
 
-    def _declare(self, step: Step) -> Handle[Any]:
-        __tracebackhide__ = True
-        return self._bridge.call(self._connection._declare, step)._of(self._bridge)
-
 
 class BlockingTcpServer(Address, _Distant, ServerScript[BlockingConnection]):
     """A server for sync code: all of :class:`TcpServer`, and nothing of it is awaited.
@@ -130,6 +145,7 @@ class BlockingTcpServer(Address, _Distant, ServerScript[BlockingConnection]):
         _Distant.__init__(self, bridge, server)
         self.name = server.name
         self.connections: list[BlockingConnection] = []
+        self._declaring = threading.RLock()
         self._server = server
         bridge.add(server.task_host)
 
@@ -159,12 +175,13 @@ class BlockingTcpServer(Address, _Distant, ServerScript[BlockingConnection]):
 
     def _declare(self, step: Step) -> Any:
         __tracebackhide__ = True
-        handle = self._bridge.call(self._server._declare, step)
         if not isinstance(step, ExpectConnect):
-            return handle._of(self._bridge)
-        assert isinstance(handle, Connection)
-        self.connections.append(BlockingConnection(self._bridge, handle))
-        return self.connections[-1]
+            return super()._declare(step)
+        with self._declaring:  # They are taken in the order of their numbers.
+            connection = self._hand_over(step)
+            assert isinstance(connection, Connection)
+            self.connections.append(BlockingConnection(self._bridge, connection))
+            return self.connections[-1]
 
 
 class BlockingTcpServerFactory:
@@ -177,8 +194,8 @@ class BlockingTcpServerFactory:
     def __call__(self, **options: Unpack[Settings]) -> BlockingTcpServer:
         """Make a server that is listening: see :meth:`TcpServerFactory.__call__`."""
         __tracebackhide__ = True
-        checked = self._factory._checked(options)
-        server = self._bridge.run("blocking_tcpserver_factory()", self._factory._open, checked)
+        server = self._factory._make(options, self._bridge.loop)
+        self._bridge.call(server.start)
         return BlockingTcpServer(self._bridge, server)
 
     def stop(self) -> None:

@@ -6,11 +6,9 @@ nothing waits on in the event loop.
 
 from __future__ import annotations
 
-import asyncio
-import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -19,7 +17,8 @@ from anyio import CancelScope
 from anyio.from_thread import BlockingPortal, BlockingPortalProvider
 
 from ._errors import ScriptError, ScriptMismatch
-from ._host import Host, current_asyncio_task, is_cancellation
+from ._event_loop import EventLoop, is_cancellation
+from ._host import Host
 from ._surroundings import current
 from ._traceback import spots_of_error, traceback_of
 
@@ -36,19 +35,67 @@ class Bridge:
 
     def __init__(self, portal: BlockingPortal) -> None:
         self._hosts: WeakSet[Host] = WeakSet()
-        self._tasks: set[asyncio.Task[None]] = set()
         #: Who is told of each failure that is raised in one of the other threads.
         self.on_raised: Callable[[ScriptMismatch], None] | None = None
-        self._thread, self._soon, self._trio = portal.call(_this_loop)
+        self.loop = portal.call(_this_loop)
+        #: What is to be called in the event loop, in this order.
+        self._posted: deque[Callable[[], object]] = deque()
+        self._woken = False
+        self._late: BaseException | None = None
+
+    def post(self, function: Callable[..., object], *args: object) -> None:
+        """Have a function called in the thread of the event loop, and do not wait for it.
+
+        It comes after all that was posted, called or run before, and before anything that a
+        client does afterwards. (Not always on trio, which may see both at the same time.) That
+        may be when a client connects, or the times of the steps are looked at: to wake the other
+        thread costs as much as to declare a whole script. See :meth:`wake`. What it raises is
+        raised by whoever calls or runs something next.
+        """
+        if threading.get_ident() == self.loop.thread:
+            function(*args)
+        else:
+            self._posted.append(partial(self._guard, function, *args))
+
+    def wake(self) -> None:
+        """Have it called now."""
+        if not self._woken:
+            self._woken = True
+            self.loop.soon(self.catch_up)
+
+    def _guard(self, function: Callable[..., object], *args: object) -> None:
+        try:
+            function(*args)
+        except BaseException as error:
+            self._late = error
+
+    def catch_up(self) -> None:
+        """Call what was posted. In the event loop."""
+        self._woken = False  # First: what is posted from now on may come too late for this one.
+        while self._posted:
+            self._posted.popleft()()
+
+    def _post_and_wake(self, function: Callable[[], object]) -> None:
+        self._posted.append(function)
+        self.loop.soon(self.catch_up)
+
+    def _raise_late(self) -> None:
+        """Raise what something that was posted has raised."""
+        __tracebackhide__ = True
+        error, self._late = self._late, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # An error whose traceback refers to it is not freed.
 
     def call(self, function: Callable[..., T], *args: object) -> T:
         """Call a function in the thread of the event loop, and wait for it.
 
-        Much quicker than ``portal.call()``, which makes a task and a future for it, and this
-        is done for each declaration.
+        Much quicker than ``portal.call()``, which makes a task and a future for it.
         """
         __tracebackhide__ = True
-        if threading.get_ident() == self._thread:
+        if threading.get_ident() == self.loop.thread:
             return function(*args)
         outcome: list[T] = []
         errors: list[BaseException] = []
@@ -63,8 +110,9 @@ class Bridge:
                 errors.append(error)
             done.release()
 
-        self._soon(act)
+        self._post_and_wake(act)
         done.acquire()
+        self._raise_late()
         if errors:
             raise errors.pop()  # An error whose traceback refers to it is not freed.
         return outcome[0]
@@ -75,7 +123,7 @@ class Bridge:
         :param what: what the caller has called.
         """
         __tracebackhide__ = True
-        if threading.get_ident() == self._thread:
+        if threading.get_ident() == self.loop.thread:
             raise ScriptError(_OWN_THREAD.format(what))
         outcome: list[T] = []
         errors: list[BaseException] = []
@@ -98,13 +146,14 @@ class Bridge:
             finally:
                 done.release()
 
-        self._soon(partial(self._start, act))
+        self._post_and_wake(partial(self.loop.spawn, act))
         try:
             done.acquire()
         except BaseException:
             given_up.set()  # It may not have begun.
-            self._soon(partial(_cancel, scopes))
+            self.loop.soon(partial(_cancel, scopes))
             raise
+        self._raise_late()
         if errors:
             error = errors.pop()
             if isinstance(error, ScriptMismatch | ScriptError | OSError):
@@ -118,18 +167,10 @@ class Bridge:
                 del error  # An error whose traceback refers to it is not freed.
         return outcome[0]
 
-    def _start(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Start a task in the event loop, from inside."""
-        if self._trio is None:
-            task = asyncio.get_running_loop().create_task(function())
-            self._tasks.add(task)  # asyncio keeps only a weak reference to it.
-            task.add_done_callback(self._tasks.discard)
-        else:
-            self._trio.lowlevel.spawn_system_task(function)
-
     def add(self, host: Host) -> None:
         """There is a server of this host: its clock is stopped when clocks are to be stopped."""
         self._hosts.add(host)
+        host.catch_up = self.catch_up
 
     def has(self, host: Host) -> bool:
         """Whether a server of this host runs here."""
@@ -151,15 +192,8 @@ def _cancel(scopes: list[CancelScope]) -> None:
         scope.cancel()
 
 
-async def _this_loop() -> tuple[int, Callable[[Callable[[], object]], object], Any]:
-    """The thread in which it runs, how to have something called in it, and trio, if that is it."""
-    thread = threading.get_ident()
-    if current_asyncio_task() is not None:
-        # In a context of its own: the caller may be in a run of trio, which a context says.
-        soon = asyncio.get_running_loop().call_soon_threadsafe
-        return thread, partial(soon, context=copy_context()), None
-    trio = sys.modules["trio"]
-    return thread, trio.lowlevel.current_trio_token().run_sync_soon, trio
+async def _this_loop() -> EventLoop:
+    return EventLoop()
 
 
 class Bridges:

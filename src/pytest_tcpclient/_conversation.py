@@ -288,20 +288,17 @@ class Conversation:
 
     # What the test declares
 
-    def add(self, handle: Handle[Any]) -> bool:
-        """Take one more step into the script. Return whether it is the next one.
+    def declare(self, step: Step) -> None:
+        """Note that the test wants one more step. (It may do so in a thread of its own.)
 
         :raises ScriptError: if the step cannot follow those before it.
         """
         __tracebackhide__ = True
-        step = handle._step
         last = self._last_word
         sends = isinstance(step, Send | Disconnect | StartTls) or (
             isinstance(step, Undecided) and step.acts
         )
-        if last == "send_reset" and isinstance(step, ExpectEnd):
-            pass  # That is not declared by the test.
-        elif last == "send_reset" or (last and sends):
+        if last == "send_reset" or (last and sends):
             raise ScriptError(f"{step.word}() cannot follow {last}() on one connection")
         if isinstance(step, Disconnect | SendReset):
             self._last_word = step.word
@@ -309,6 +306,9 @@ class Conversation:
             if self.encrypted:
                 raise ScriptError("start_tls() on a connection that is encrypted already")
             self.encrypted = True
+
+    def add(self, handle: Handle[Any]) -> bool:
+        """Take one more step into the script. Return whether it is the next one."""
         if self._absent:
             handle._skip()
             return False

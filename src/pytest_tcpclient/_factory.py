@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._errors import ScriptError
+from ._event_loop import EventLoop
 from ._server import TcpServer
 from ._supervisor import Supervisor
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ._options import Options, Settings
+    from ._options import Settings
 
 
 class TcpServerFactory:
@@ -61,15 +62,12 @@ class TcpServerFactory:
         :raises OSError: if the address is not to be had.
         """
         __tracebackhide__ = True
-        return await self._open(self._checked(options))
+        return await self._supervisor.open_server(self._supervisor.options.but(options))
 
-    def _checked(self, options: Settings) -> Options:
+    def _make(self, options: Settings, loop: EventLoop) -> TcpServer:
+        """The same server, for blocking code: its event loop is in another thread."""
         __tracebackhide__ = True
-        return self._supervisor.options.but(options)
-
-    async def _open(self, options: Options) -> TcpServer:
-        __tracebackhide__ = True
-        return await self._supervisor.open_server(options)
+        return self._supervisor.make_server(self._supervisor.options.but(options), loop)
 
     async def stop(self) -> None:
         """End all servers made so far, and check them as at the end of a test.

@@ -14,16 +14,15 @@ of a round trip and more.
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any, Protocol
 
 import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
+
+from ._event_loop import EventLoop, is_cancellation
 
 #: Seconds between two looks at the deadlines, at the most.
 TICK = 0.05
@@ -51,41 +50,31 @@ class Watched(Protocol):
 class Host:
     """One background task, its task group and its clock."""
 
-    def __init__(self, on_crash: Callable[[BaseException], None]) -> None:
+    def __init__(self, on_crash: Callable[[BaseException], None], loop: EventLoop) -> None:
+        self.loop = loop
+        #: Looks whether anything has been declared in another thread.
+        self.catch_up: Callable[[], None] = _nothing
         self._on_crash = on_crash
-        # asyncio is asked first: a trio run that was torn out of its loop by a signal still
-        # calls itself the current one.
-        self._trio = None if current_asyncio_task() else sys.modules["trio"]
         self._watched: list[Watched] = []
         self._later: list[tuple[Callable[..., Coroutine[Any, Any, object]], tuple[Any, ...]]] = []
         self.lost = 0.0
         self._stopped_at: float | None = None
-        self._stopped = anyio.Event()
+        self._started = self._over = False
         self._tasks: TaskGroup | None = None
-        if self._trio is None:
-            self._loop = asyncio.get_running_loop()
-            self.time = self._loop.time
-            self._mock_clock = False
-            #: How many bytes are received at once: asyncio reads so many, and anyio copies
-            #: what is left over of a longer piece.
-            self.largest = 256 * 1024
-        else:
-            clock = self._trio.lowlevel.current_clock()
-            self._token = self._trio.lowlevel.current_trio_token()
-            self.time = clock.current_time
-            self._mock_clock = hasattr(clock, "jump")
-            self.largest = 64 * 1024  # trio allocates as much for each receive.
+        self.time = loop.time
+        self.largest = loop.largest
 
     def start(self) -> None:
-        """Start the task, in the event loop of the caller."""
-        if self._trio is None:
-            # asyncio keeps only a weak reference to a task.
-            self._task = self._loop.create_task(self._run(), name="pytest-tcpclient")
-        else:
-            self._trio.lowlevel.spawn_system_task(self._run, name="pytest-tcpclient")
+        """Start the task, in the event loop of the caller, unless it is there."""
+        if not self._started:
+            self._started = True
+            self._stopped = anyio.Event()
+            self.loop.spawn(self._run)
 
     async def stop(self) -> None:
         """End everything that runs in the task, and the task."""
+        if not self._started:
+            return
         with anyio.CancelScope(shield=True):
             while self._tasks is None:  # It has not begun yet.
                 await anyio.lowlevel.checkpoint()
@@ -96,46 +85,18 @@ class Host:
         """Look at its deadlines from now on."""
         self._watched.append(watched)
 
-    def is_here(self) -> bool:
-        """Whether the caller runs in the event loop of the host."""
-        if self._trio is None:
-            return asyncio._get_running_loop() is self._loop
-        try:
-            return self._trio.lowlevel.current_trio_token() is self._token
-        except RuntimeError:
-            return False
-
-    def is_elsewhere(self) -> bool:
-        """Whether the caller runs in another event loop. (It may run in none.)"""
-        if self._trio is None:
-            return asyncio._get_running_loop() not in (self._loop, None)
-        try:
-            return self._trio.lowlevel.current_trio_token() is not self._token
-        except RuntimeError:
-            return False
-
     def start_soon(self, function: Callable[..., Coroutine[Any, Any, object]], *args: Any) -> None:
         """Run a function in the background.
 
         The steps of a test may be declared where no loop runs, in a sync fixture: then it
         is started by the next tick.
         """
-        if self._stopped.is_set():
+        if self._over:
             return  # Nothing is to be done any more.
-        if self._tasks is not None and self.is_here():
+        if self._tasks is not None and self.loop.is_here():
             self._tasks.start_soon(self._guard, function, *args)
         else:
             self._later.append((function, args))
-
-    def interrupt(self, callback: Callable[[], object]) -> None:
-        """Call something when the loop goes on. (For code outside of it, which has stopped it.)"""
-        if self._trio is None:
-            if not self._loop.is_closed():
-                self._loop.call_soon(callback)
-        else:
-            # A run that a signal handler has torn has closed what wakes it, and does not know it.
-            with suppress(self._trio.RunFinishedError, OSError):
-                self._token.run_sync_soon(callback)
 
     def now(self) -> float:
         """Seconds, without those in which the event loop was blocked."""
@@ -154,7 +115,7 @@ class Host:
 
     async def pause(self, seconds: float) -> None:
         """Let others run for so long. A clock that a test moves by hand is not slept on."""
-        if self._mock_clock:
+        if self.loop.mock_clock:
             from trio.testing import wait_all_tasks_blocked
 
             await wait_all_tasks_blocked(seconds / 10)
@@ -178,6 +139,7 @@ class Host:
                 await self._guard(self._tick)
                 await anyio.sleep_forever()
         finally:
+            self._over = True
             self._stopped.set()
 
     async def _guard(
@@ -205,12 +167,13 @@ class Host:
         due = self.time() + TICK
         while True:
             await anyio.sleep(max(0.0, due - self.time()))
+            self.catch_up()
             now = self.time()
             if self._stopped_at is not None:
                 due = now + TICK
                 self._start_late()
                 continue
-            if not self._mock_clock:
+            if not self.loop.mock_clock:
                 self.lost += max(0.0, now - due)
             self._start_late()
             patient = now - self.lost
@@ -219,16 +182,5 @@ class Host:
             due = now + min(TICK, max(0.001, again - patient))
 
 
-def is_cancellation(error: BaseException) -> bool:
-    """Whether an exception is how asyncio or trio cancels a task."""
-    trio = sys.modules.get("trio")
-    kinds = (asyncio.CancelledError, trio.Cancelled) if trio else (asyncio.CancelledError,)
-    return isinstance(error, kinds)
-
-
-def current_asyncio_task() -> asyncio.Task[Any] | None:
-    """The task of asyncio in which the caller runs; ``None`` on trio."""
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None
+def _nothing() -> None:
+    pass

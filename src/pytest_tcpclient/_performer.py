@@ -13,7 +13,8 @@ from anyio import BrokenResourceError, ClosedResourceError
 from anyio.abc import SocketStream
 
 from ._conversation import NOT_ERRORS, Conversation
-from ._host import Host, is_cancellation
+from ._event_loop import is_cancellation
+from ._host import Host
 from ._run import Call
 from ._steps import CHUNK, Action, Disconnect, Place, Run, Send, SendReset
 from ._transcript import What

@@ -95,7 +95,8 @@ class Reception(Generic[Expected]):
         self._desk = desk
         self._context = context
         self._path = path
-        self._listeners: list[SocketListener | UnixListener] = []
+        #: What accepts the connections of each of the sockets, as soon as that has begun.
+        self._listeners: dict[socket.socket, SocketListener | UnixListener | None] = {}
         self._pairing: Pairing[Expected, Arrival[Expected]] = Pairing()
 
     @property
@@ -108,12 +109,11 @@ class Reception(Generic[Expected]):
         arrivals = islice(self._pairing.unclaimed, HEARD)
         return tuple((each.number, each.received) for each in arrivals)
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Begin to accept connections. (Those made since it was bound are not lost.)"""
         for raw_socket in self._sockets:
-            listener = await listener_of(raw_socket)
-            self._listeners.append(listener)
-            self._host.start_soon(self._accept, listener)
+            self._listeners[raw_socket] = None
+            self._host.start_soon(self._serve, raw_socket)
 
     async def hold(self) -> None:
         """Refuse connections, and keep the port."""
@@ -126,7 +126,7 @@ class Reception(Generic[Expected]):
         if not self._listeners:
             for raw_socket in self._sockets:
                 raw_socket.listen(BACKLOG)
-            await self.open()
+            self.open()
 
     async def lend(self, desk: Desk[Expected]) -> None:
         """Tell somebody else of connections from now on, of new ones only."""
@@ -139,10 +139,13 @@ class Reception(Generic[Expected]):
 
     async def close(self) -> None:
         """Accept no connection any more."""
-        listeners, self._listeners = self._listeners, []
+        listeners, self._listeners = self._listeners, {}
         with anyio.CancelScope(shield=True):  # Nobody else knows of them any more.
-            for listener in listeners:
-                await listener.aclose()
+            for raw_socket, listener in listeners.items():
+                if listener is None:
+                    raw_socket.close()
+                else:
+                    await listener.aclose()
 
     async def dismiss(self) -> bool:
         """Abort the connections that nobody has claimed. Return whether there were any."""
@@ -167,6 +170,11 @@ class Reception(Generic[Expected]):
         """Somebody waits no more."""
         self._offer(self._pairing.withdraw, expected)
 
+    async def _serve(self, raw_socket: socket.socket) -> None:
+        if raw_socket in self._listeners:  # Otherwise it was closed before this began.
+            self._listeners[raw_socket] = listener = await listener_of(raw_socket)
+            await self._accept(listener)
+
     async def _accept(self, listener: SocketListener | UnixListener) -> None:
         while True:
             try:
@@ -177,6 +185,7 @@ class Reception(Generic[Expected]):
                 await self._desk.cannot_accept(error.__cause__ or error)  # trio's is wrapped.
                 return
             self.count += 1
+            self._host.catch_up()
             if self._context is not None:
                 stream = TlsStream(stream, self._context)
             arrival: Arrival[Expected] = Arrival(self.count, stream, self._host.now())

@@ -6,6 +6,7 @@ that the test calls: ``join()``, a handle, or the end of the test.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import ssl
 import traceback
@@ -25,6 +26,7 @@ from ._block import Block
 from ._conversation import Conversation
 from ._engine import LOG, REST, Engine
 from ._errors import ScriptError
+from ._event_loop import current_asyncio_task
 from ._failure import (
     MARKER,
     Broken,
@@ -39,7 +41,7 @@ from ._failure import (
 )
 from ._framings import Checked, LengthPrefixed
 from ._handle import Handle
-from ._host import Host, current_asyncio_task
+from ._host import Host
 from ._interlude import Interlude
 from ._listening import listen_at
 from ._options import Options
@@ -102,7 +104,51 @@ class Referee(Protocol):
         """That part is over, and has raised this: return what it ends with."""
 
 
-class Connection(Script, Handle["Connection"]):
+class Played(Script):
+    """A script that is played in an event loop.
+
+    A step is made where it is declared, and taken where it is played: for blocking servers these
+    are two threads.
+    """
+
+    def _declare(self, step: Step) -> Handle[Any]:
+        __tracebackhide__ = True
+        self._check_running(step.word)
+        self._check_here()
+        handle = self._make(step)
+        self._take(handle)
+        return handle
+
+    def _make(self, step: Step) -> Handle[Any]:
+        """What the declaration of a step returns; in any thread."""
+        __tracebackhide__ = True
+        if isinstance(step, StartTls):
+            _certificates.server_context(step.tls)  # Now, if that cannot be.
+        return self._handle_for(step)
+
+    @abstractmethod
+    def _check_running(self, word: str) -> None:
+        """Say so if no steps are taken any more; in any thread."""
+
+    @abstractmethod
+    def _check_here(self) -> None:
+        """Say so if the caller runs in another event loop."""
+
+    @abstractmethod
+    def _handle_for(self, step: Step) -> Handle[Any]:
+        """The handle of a step, which need not be taken yet."""
+
+    @property
+    @abstractmethod
+    def _in_touch(self) -> bool:
+        """Whether a client has connected."""
+
+    @abstractmethod
+    def _take(self, handle: Handle[Any]) -> None:
+        """Take a step into the script, and play on."""
+
+
+class Connection(Played, Handle["Connection"]):
     r"""One connection of a client, and the part of the script that is about it.
 
     Returned by :meth:`TcpServer.expect_connect`, before the client has connected. Steps
@@ -171,9 +217,25 @@ class Connection(Script, Handle["Connection"]):
     def _complete(self, received: object) -> None:
         super()._complete(self)
 
-    def _declare(self, step: Step) -> Handle[Any]:
+    def _check_running(self, word: str) -> None:
         __tracebackhide__ = True
-        return self._server._add(self._engine, Handle(step, self))
+        self._server._check_running(word)
+
+    def _check_here(self) -> None:
+        __tracebackhide__ = True
+        self._server._check_here()
+
+    def _handle_for(self, step: Step) -> Handle[Any]:
+        __tracebackhide__ = True
+        self._engine.conversation.declare(step)
+        return Handle(step, self)
+
+    @property
+    def _in_touch(self) -> bool:
+        return self._server._in_touch
+
+    def _take(self, handle: Handle[Any]) -> None:
+        self._server._add(self._engine, handle)
 
     async def _reach(self, handle: Handle[Any]) -> None:
         __tracebackhide__ = True
@@ -184,7 +246,8 @@ class Connection(Script, Handle["Connection"]):
 
     def _add_rule(self, rule: Rule) -> None:
         __tracebackhide__ = True
-        self._server._check_running("whenever")
+        self._check_running("whenever")
+        self._check_here()
         self._engine.add_rule(rule)
 
     @property
@@ -197,7 +260,7 @@ class Connection(Script, Handle["Connection"]):
 
 
 #: Steps that are about no connection. (So is a pause, if it is declared on the server.)
-_OF_THE_SERVER = (ExpectNoConnection, StopListening, ResumeListening)
+OF_THE_SERVER = (ExpectNoConnection, StopListening, ResumeListening)
 
 
 _ELSEWHERE = (
@@ -213,7 +276,7 @@ class _Busy(NamedTuple):
     step: Step | None = None
 
 
-class TcpServer(Address, ServerScript[Connection]):
+class TcpServer(Address, Played, ServerScript[Connection]):
     """A server in the process of the test. It follows a script and talks to the client.
 
     Made by the ``tcpserver`` and ``tcpserver_factory`` fixtures. Steps declared on the
@@ -246,6 +309,9 @@ class TcpServer(Address, ServerScript[Connection]):
         Address.__init__(self, endpoint, tls)
         self.name = options.name or str(endpoint)
         self.connections: list[Connection] = []
+        #: The one that was declared last, which need not be among them yet.
+        self._latest: Connection | None = None
+        self._numbers = itertools.count(1)
         self.transcript = Transcript(current().transcript_limit)
         self.failure: Failure | None = None
         #: What has taken its options, or could have.
@@ -305,25 +371,19 @@ class TcpServer(Address, ServerScript[Connection]):
         if self.failure is not None:
             raise self._settle(self.failure)
 
-    def _declare(self, step: Step) -> Handle[Any]:
+    def _handle_for(self, step: Step) -> Handle[Any]:
         __tracebackhide__ = True
-        self._check_running(step.word)
         if isinstance(step, ExpectConnect):
-            return self._expect_connection(step)
-        if isinstance(step, _OF_THE_SERVER) or type(step) is Wait:
-            return self._intermit(step)
-        if not self.connections:
-            # Reported by join(): the test may go on to connect.
-            self._orphans.append(Handle(step, self))
-            return self._orphans[-1]
-        connection = self.connections[-1]
-        return self._append(connection._engine, Handle(step, connection))
+            self._latest = self._connection_for(step)
+            return self._latest
+        if self._latest is None or isinstance(step, OF_THE_SERVER) or type(step) is Wait:
+            return Handle(step, self)
+        return self._latest._handle_for(step)
 
-    def _expect_connection(self, step: ExpectConnect) -> Connection:
-        """Take a step with which a connection begins."""
-        __tracebackhide__ = True
+    def _connection_for(self, step: ExpectConnect) -> Connection:
+        """The connection that begins with this step."""
         conversation = Conversation(
-            len(self.connections) + 1,
+            next(self._numbers),
             self.name,
             self._limit(None) if self._options.check_unexpected else None,
         )
@@ -336,7 +396,28 @@ class TcpServer(Address, ServerScript[Connection]):
             # What a step waits for in vain may have been said on another connection.
             before_time_out=self._turn_away,
         )
-        connection = Connection(self, engine, step, None)
+        return Connection(self, engine, step, None)
+
+    @property
+    def _in_touch(self) -> bool:
+        return bool(self._reception.count)
+
+    def _take(self, handle: Handle[Any]) -> None:
+        step, about = handle._step, handle._script
+        if isinstance(handle, Connection):
+            self._expect_connection(handle)
+        elif isinstance(about, Connection):
+            self._append(about._engine, handle)
+        elif isinstance(step, OF_THE_SERVER) or type(step) is Wait:
+            self._intermit(handle)
+        else:
+            # Reported by join(): the test may go on to connect.
+            self._orphans.append(handle)
+
+    def _expect_connection(self, connection: Connection) -> None:
+        """Take a step with which a connection begins."""
+        step, engine = connection._step, connection._engine
+        assert isinstance(step, ExpectConnect)
         self.connections.append(connection)
         self._engines.append(engine)
         self.task_host.watch(engine)
@@ -345,11 +426,9 @@ class TcpServer(Address, ServerScript[Connection]):
         self._append(engine, connection)
         connection._when_over.append(partial(self._withdraw, connection))
         self._reception.expect(connection, step.first)
-        return connection
 
-    def _intermit(self, step: Step) -> Handle[Any]:
+    def _intermit(self, handle: Handle[Any]) -> None:
         """Take a step that is about no connection."""
-        __tracebackhide__ = True
         if self._interlude is None:
             self._interlude = Interlude(
                 self.name,
@@ -361,11 +440,10 @@ class TcpServer(Address, ServerScript[Connection]):
             )
             self._engines.append(self._interlude)
             self.task_host.watch(self._interlude)
-        return self._append(self._interlude, Handle(step, self))
+        self._append(self._interlude, handle)
 
-    def _append(self, engine: Engine, handle: Handle[Any]) -> Handle[Any]:
+    def _append(self, engine: Engine, handle: Handle[Any]) -> None:
         """Take a step that runs after all that have been declared on the server so far."""
-        __tracebackhide__ = True
         if self._declared_for is not engine:
             before = self._declared
             if isinstance(handle._step, ExpectConnect) and handle._step.first is not None:
@@ -375,14 +453,9 @@ class TcpServer(Address, ServerScript[Connection]):
             handle._after = before
         self._add(engine, handle)
         self._declared, self._declared_for = handle, engine
-        return handle
 
-    def _add(self, engine: Engine, handle: Handle[Any]) -> Handle[Any]:
+    def _add(self, engine: Engine, handle: Handle[Any]) -> None:
         """Take a step into the script of one connection, and play on."""
-        __tracebackhide__ = True
-        self._check_running(handle._step.word)
-        if isinstance(handle._step, StartTls):
-            _certificates.server_context(handle._step.tls)  # Now, if that cannot be.
         if self.failure is None:  # Otherwise its script is over.
             is_next = engine.conversation.add(handle)
             after = handle._after
@@ -390,7 +463,6 @@ class TcpServer(Address, ServerScript[Connection]):
                 after._when_over.append(engine.release)
             if is_next:
                 engine.go_on()
-        return handle
 
     def _limit(self, timeout: float | None) -> float:
         return (self._options.timeout if timeout is None else timeout) * self._factor
@@ -398,6 +470,7 @@ class TcpServer(Address, ServerScript[Connection]):
     def _add_rule(self, rule: Rule) -> None:
         __tracebackhide__ = True
         self._check_running("whenever")
+        self._check_here()
         self._rules.append(rule)
         for connection in self.connections:
             connection._engine.add_rule(rule)
@@ -469,7 +542,10 @@ class TcpServer(Address, ServerScript[Connection]):
             # Before the test was told it may go on to declare: what it ends with is the failure.
             said = headline(self.failure).sentence
             raise ScriptError(f"{word}() on a server that has failed already: {said}")
-        if self.task_host.is_elsewhere():
+
+    def _check_here(self) -> None:
+        __tracebackhide__ = True
+        if self.task_host.loop.is_elsewhere():
             raise ScriptError(_ELSEWHERE)
 
     # Waiting
@@ -504,7 +580,7 @@ class TcpServer(Address, ServerScript[Connection]):
     async def _until(self, handle: Handle[Any]) -> None:
         """Wait until a step is done, or nothing will come of it any more."""
         __tracebackhide__ = True
-        if not self.task_host.is_here():
+        if not self.task_host.loop.is_here():
             raise ScriptError(_ELSEWHERE)
         self.joining += 1
         try:
@@ -540,17 +616,27 @@ class TcpServer(Address, ServerScript[Connection]):
 
     # Connections
 
-    async def start(self) -> None:
-        """Begin to accept connections. (Those made since it was bound are not lost.)"""
+    def start(self) -> None:
+        """Begin to accept connections. (Those made since it was bound are not lost.)
+
+        In the event loop, which may be another one than that in which it was made.
+        """
+        self.task_host.start()
+        self._watch_streams()
+        self._reception.open()
+        self.task_host.watch(self)
+
+    async def take_over(self) -> None:
+        """Begin to accept connections where another server has done so far."""
+        self._watch_streams()
+        await self._reception.lend(self)
+        self.task_host.watch(self)
+
+    def _watch_streams(self) -> None:
         port = self._endpoint.port  # A client of a unix socket has no address to be told by.
         if port and self._options.check_streams and current_asyncio_task() is not None:
             self._watcher = StreamsWatcher(port)
             self._watcher.start()
-        if self._lender is None:
-            await self._reception.open()
-        else:
-            await self._reception.lend(self)
-        self.task_host.watch(self)
 
     def admit(self, arrival: Arrival[Connection]) -> bool:
         """There is a connection. Return whether it is to be kept."""
@@ -729,7 +815,9 @@ class TcpServer(Address, ServerScript[Connection]):
             unexpected=self._options.check_unexpected and not unfinished,
             left_open=self._options.check_left_open,
         )
-        return self._add(connection._engine, Handle(step, connection))
+        handle = Handle[Any](step, connection)
+        self._add(connection._engine, handle)
+        return handle
 
     async def refuse(self) -> None:
         """Refuse connections from now on. The address is kept for the next script."""
@@ -782,6 +870,7 @@ class _Performance(Block[TcpServer]):
         __tracebackhide__ = True
         whole = self._whole
         whole._check_there("script")
+        whole._check_here()
         if whole._lent:
             raise ScriptError("script() of a server while another script of it is played")
         if whole._engines or whole._orphans:
@@ -791,7 +880,7 @@ class _Performance(Block[TcpServer]):
         script.switch = "script"
         whole.referee.take_in(script)
         try:
-            await script.start()
+            await script.take_over()
         except BaseException:
             await self._end(script)
             raise

@@ -27,8 +27,9 @@ from typing import Any
 import anyio
 
 from ._errors import ScriptError
+from ._event_loop import EventLoop, current_asyncio_task, is_cancellation
 from ._failure import Failure
-from ._host import Host, current_asyncio_task, is_cancellation
+from ._host import Host
 from ._options import Options
 from ._report import render
 from ._server import Referee, TcpServer
@@ -73,25 +74,31 @@ class Supervisor:
         self._interrupted = False
         #: The tasks beside the body in which a failure was raised.
         self._told: list[tuple[asyncio.Task[Any], Failure]] = []
-        #: How many of the servers were there before the body was run for the first time.
-        self._lasting: int | None = None
+        #: How many of the servers were there before the body was run for the first time; -1 if
+        #: that is still to come.
+        self._lasting = -1
         self._scope: anyio.CancelScope | None = None
         self._task: asyncio.Task[Any] | None = None
 
     # Servers
 
     async def open_server(self, options: Options) -> TcpServer:
-        """A server that is listening, hosted in the event loop of the caller."""
+        """A server that accepts connections, in the event loop of the caller."""
+        __tracebackhide__ = True
+        server = self.make_server(options, EventLoop())
+        server.start()
+        return server
+
+    def make_server(self, options: Options, loop: EventLoop) -> TcpServer:
+        """A server that listens, and accepts nobody yet; its loop may be in another thread."""
         __tracebackhide__ = True
         if self._host is None:
             self._verdict = Verdict(self._rules)
-            self._host = Host(self._crash)
-            self._host.start()
+            self._host = Host(self._crash, loop)
         if options.check_streams is None:
             options = options.but({"check_streams": self._rules.check_streams})
         server = TcpServer(self._host, options, self._rules.factor, self)
         self.servers.append(server)
-        await server.start()
         return server
 
     async def close(self) -> None:
@@ -105,7 +112,7 @@ class Supervisor:
                 await self._host.stop()
             self._host = None
         # Under pytest-trio each example of Hypothesis sets up its fixtures anew.
-        self._lasting = None
+        self._lasting = -1
         while self.servers:
             await self.servers.pop().close()
 
@@ -194,7 +201,7 @@ class Supervisor:
 
     def _invite(self) -> None:
         """Take in the servers of a wider scope."""
-        guests = [each for each in current().open if each.task_host.is_here()]
+        guests = [each for each in current().open if each.task_host.loop.is_here()]
         self._homes = [(each, each.referee) for each in guests]
         for guest in guests:
             self.take_in(guest)
@@ -224,10 +231,21 @@ class Supervisor:
         """
         trouble = await self._prepare()
         if trouble is None:
-            self._invite()
-            self._code, self._watches, self._over, self._stuck = code, True, False, None
-            self._told.clear()
+            self.enter(code)
         return trouble
+
+    def is_first(self) -> bool:
+        """Whether no body was run before, in any thread: the servers that there are now last."""
+        if self._lasting >= 0:
+            return False
+        self._lasting = len(self.servers)
+        return True
+
+    def enter(self, code: CodeType | None) -> None:
+        """The body is run now."""
+        self._invite()
+        self._code, self._watches, self._over, self._stuck = code, True, False, None
+        self._told.clear()
 
     def end(self) -> None:
         """The body is over. A guest that has not come through it is of no use to the next one."""
@@ -278,10 +296,9 @@ class Supervisor:
 
         :return: why it cannot be run.
         """
-        if self._host is not None and not self._host.is_here():
+        if self._host is not None and not self._host.loop.is_here():
             return ScriptError(_TWO_LOOPS)
-        if self._lasting is None:
-            self._lasting = len(self.servers)
+        if self.is_first():
             return None
         while len(self.servers) > self._lasting:  # They were of the example before.
             await self.servers.pop().close()
@@ -299,7 +316,7 @@ class Supervisor:
         servers = [*self.servers, *self.guests]
         if self._scope is not None and servers and not self._over:
             self._interrupted = True
-            servers[0].task_host.interrupt(self._scope.cancel)
+            servers[0].task_host.loop.interrupt(self._scope.cancel)
 
     async def _run(self, body: CoroutineType[Any, Any, Any]) -> BaseException | None:
         """Run the body in a scope of its own. Return what it raised of itself."""

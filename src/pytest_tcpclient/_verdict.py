@@ -24,8 +24,8 @@ from types import FrameType
 import anyio
 
 from ._errors import ScriptMismatch
+from ._event_loop import is_cancellation
 from ._failure import Failure, Raised, Standing
-from ._host import is_cancellation
 from ._report import aside, origin, render, standing
 from ._traceback import Spot, spots_of_error, traceback_of
 

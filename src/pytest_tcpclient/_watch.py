@@ -14,10 +14,11 @@ from anyio import to_thread
 from ._blocking import BlockingTcpServerFactory
 from ._bridge import Bridge
 from ._errors import ScriptMismatch
+from ._event_loop import is_cancellation
 from ._factory import TcpServerFactory
 from ._failure import Failure
-from ._host import is_cancellation
 from ._supervisor import Supervisor
+from ._surroundings import current
 
 
 class Watch:
@@ -90,9 +91,13 @@ class Watch:
         __tracebackhide__ = True
         self._thread = threading.get_ident()
         self._code = getattr(inspect.unwrap(body), "__code__", None)
-        trouble = self.bridge.run("", self.supervisor.begin, self._code)
-        if trouble is not None:
-            raise trouble
+        if not current().open and self.supervisor.is_first():
+            # There is nothing to wait for.
+            self.bridge.post(self.supervisor.enter, self._code)
+        else:
+            trouble = self.bridge.run("", self.supervisor.begin, self._code)
+            if trouble is not None:
+                raise trouble
         self.bridge.on_raised = self._note
         return self.supervisor.failure is None
 
