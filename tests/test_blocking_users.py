@@ -131,6 +131,102 @@ def test_unittest_by_itself(tmp_path):
     assert done.stderr.count(f"ScriptMismatch: {WRONG}") == 2
 
 
+SET_UP = """
+import asyncio, socket, unittest
+from pytest_tcpclient import open_blocking_tcp_server, open_tcp_server
+
+def ask(server, said):
+    server.expect_connect()
+    server.expect_bytes(b"Hello")
+    server.send_bytes(b"World")
+    with socket.create_connection(server.address) as client:
+        client.sendall(said)
+        return client.recv(5)
+
+class Sync(unittest.TestCase):
+    def setUp(self):
+        block = open_blocking_tcp_server()
+        self.server = block.__enter__()
+        self.addCleanup(block.__exit__, None, None, None)
+
+    def test_passes(self):
+        self.assertEqual(ask(self.server, b"Hello"), b"World")
+
+    def test_waits(self):
+        ask(self.server, b"World")
+
+    def test_raises(self):
+        self.server.expect_connect()
+        self.assertEqual(1, 2)
+
+    def test_skips(self):
+        self.server.expect_connect()
+        self.skipTest("not today")
+
+class Async(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        block = open_tcp_server()
+        self.server = await block.__aenter__()
+        self.addAsyncCleanup(block.__aexit__, None, None, None)
+
+    async def test_passes(self):
+        self.assertEqual(await asyncio.to_thread(ask, self.server, b"Hello"), b"World")
+
+    async def test_waits(self):
+        self.server.expect_connect()
+        self.server.expect_bytes(b"Hello")
+        _, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+        writer.write(b"World")
+        try:
+            await asyncio.sleep(20)
+        finally:
+            writer.close()
+
+    async def test_raises(self):
+        self.server.expect_connect()
+        self.assertEqual(1, 2)
+
+class Mixed(unittest.IsolatedAsyncioTestCase):
+    def setUp(self):
+        block = open_blocking_tcp_server()
+        self.server = block.__enter__()
+        self.addCleanup(block.__exit__, None, None, None)
+
+    async def test_passes(self):
+        self.assertEqual(ask(self.server, b"Hello"), b"World")
+
+    async def test_waits(self):
+        ask(self.server, b"World")
+
+class WithoutServer(unittest.IsolatedAsyncioTestCase):
+    def test_sync(self):
+        pass
+
+    async def test_async(self):
+        pass
+"""
+
+
+def test_servers_that_unittest_sets_up(pytester):
+    """Its setup is a part of the test: the server's reason is that of the test itself."""
+    passed, others, _ = run_sync(pytester, SET_UP)
+    assert sorted(passed) == [
+        *("Async::test_passes", "Mixed::test_passes", "Sync::test_passes"),
+        *("WithoutServer::test_async", "WithoutServer::test_sync"),
+    ]
+    lines = {name: (each.when, each.line) for name, each in others.items()}
+    assert lines == {
+        "Sync::test_waits": ("call", f"Failed: {WRONG}"),
+        "Sync::test_raises": ("call", "AssertionError: 1 != 2"),
+        "Sync::test_skips": ("call", ""),
+        "Async::test_waits": ("call", f"Failed: {WRONG}"),
+        "Async::test_raises": ("call", "AssertionError: 1 != 2"),
+        "Mixed::test_waits": ("call", f"Failed: {WRONG}"),
+    }
+    assert others["Sync::test_waits"].at == "return client.recv(5)"
+    assert others["Async::test_waits"].at == "await asyncio.sleep(20)"
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="descriptors are listed in /proc")
 def test_nothing_is_left(pytester):
     """After 200 tests there is one thread more, and its own descriptors; however they ended."""

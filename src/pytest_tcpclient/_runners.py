@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 import inspect
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import ModuleType
@@ -99,7 +100,17 @@ def test_function(item: pytest.Item) -> tuple[Any, tuple[object, str]]:
         function = function.hypothesis.inner_test
         # anyio leaves its own there when a test is run on a second backend.
         function = getattr(function, "_anyio_original_func", function)
+    elif inspect.iscoroutinefunction(function) and is_of_unittest(function):
+        holder = (function.__self__, function.__name__)  # Where unittest looks for it.
     return function, holder
+
+
+def is_of_unittest(function: Any) -> bool:
+    """Whether the body of a test is a method of a ``unittest.TestCase``."""
+    unittest = sys.modules.get("unittest")
+    return unittest is not None and isinstance(
+        getattr(function, "__self__", None), unittest.TestCase
+    )
 
 
 def get_factory(request: pytest.FixtureRequest, runner: Runner) -> TcpServerFactory:

@@ -28,6 +28,7 @@ from ._runners import (
     has_dependents,
     hosted_blocking_factory,
     hosted_factory,
+    is_of_unittest,
     rules_for,
     runner_of,
     test_function,
@@ -247,7 +248,7 @@ def _supervised(request: pytest.FixtureRequest, fixture: str) -> Runner:
     return runner
 
 
-def _supervisor_for(item: pytest.Item, runner: Runner) -> Supervisor:
+def _supervisor_for(item: pytest.Item, runner: Runner | None) -> Supervisor:
     item.stash[SUPERVISOR] = supervisor = _supervisor(item, runner)
     return supervisor
 
@@ -320,16 +321,19 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     supervisor = item.stash.get(SUPERVISOR, None)
     watch = item.stash.get(WATCH, None)
     body, holder = test_function(item)
-    if f"{__package__}._opening" in sys.modules:
-        supervisor = supervisor or _supervisor_of_others(item, body)
-        watch = watch or _watch_of_others(item)
-    if supervisor is None and watch is None:
-        return (yield)
     watched = body
+    if f"{__package__}._opening" in sys.modules:
+        if is_of_unittest(body):
+            watched = _watched_when_set_up(body, item)
+        else:
+            supervisor = supervisor or _supervisor_of_others(item, body)
+            watch = watch or _watch_of_others(item)
     if supervisor is not None:
         watched = _watched(watched, supervisor)
     if watch is not None:
         watched = _watched_from_outside(watched, watch)
+    if watched is body:
+        return (yield)
     with pytest.MonkeyPatch.context() as patch:
         # Restored afterwards: pytest-trio, for one, would leave its own there.
         patch.setattr(item, "obj", item.obj)  # type: ignore[attr-defined]
@@ -434,6 +438,28 @@ def _watched_from_outside(body: Any, watch: Watch) -> Any:
     async def watched_async(*args: Any, **kwargs: Any) -> None:
         __tracebackhide__ = True
         await watch.run_async(body, *args, **kwargs)
+
+    return watched_async if inspect.iscoroutinefunction(body) else watched
+
+
+def _watched_when_set_up(body: Any, item: pytest.Item) -> Any:
+    """A test of unittest, which sets up its servers when it is run already."""
+
+    @functools.wraps(body)
+    def watched(*args: Any) -> None:
+        __tracebackhide__ = True
+        watch = _watch_of_others(item)
+        (_watched_from_outside(body, watch) if watch is not None else body)(*args)
+
+    @functools.wraps(body)
+    async def watched_async(*args: Any) -> None:
+        __tracebackhide__ = True
+        watched, watch = body, _watch_of_others(item)
+        if any(server.task_host.loop.is_here() for server in current().open):
+            watched = _watched(watched, _supervisor_for(item, None))
+        if watch is not None:
+            watched = _watched_from_outside(watched, watch)
+        await watched(*args)
 
     return watched_async if inspect.iscoroutinefunction(body) else watched
 
