@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 
 import anyio
 import pytest
@@ -355,6 +356,37 @@ async def test_a_step_waits_in_vain_while_the_client_talks_on_another_connection
         assert await failure_of(tcpserver) == (
             "While waiting for b'Hello' a second connection was attempted."
         )
+
+
+@pytest.mark.parametrize("said", [b"HELO again\n", b"x" * 1_000_000])
+async def test_what_was_said_on_a_connection_that_nobody_expects(tcpserver, said):
+    """It is a part of the failure, and of the conversation."""
+    tcpserver.expect_connect()
+    tcpserver.expect_disconnect()
+    async with await connect(tcpserver):
+        pass
+    await tcpserver.join()
+    async with await connect(tcpserver) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(send_what_can_be_sent, client, said)
+        with pytest.raises(ScriptMismatch) as caught:
+            await tcpserver.join()
+    if len(said) < 100:
+        assert (f"\nReceived: {said!r} on connection 2 to 127.0.0.1:{tcpserver.port}\n") in str(
+            caught.value
+        )
+    else:
+        assert "\nReceived: b'xxxxx" in str(caught.value)
+    events = [(event.connection, event.what, event.data[:1]) for event in tcpserver.transcript]
+    assert events[0] == (1, What.CONNECTED, b"")
+    assert [each for each in events if each[0] == 2][:2] == [
+        (2, What.CONNECTED, b""),
+        (2, What.RECEIVED, said[:1]),
+    ]
+
+
+async def send_what_can_be_sent(client, data):
+    with suppress(anyio.BrokenResourceError):
+        await client.send(data)
 
 
 async def test_no_expect_connect_at_all(tcpserver):

@@ -33,6 +33,25 @@ async def test_a_connection_that_was_claimed_before_anybody_could_look_at_it(tcp
     assert arrival.received == b""
 
 
+async def test_a_connection_that_is_claimed_after_it_was_overheard(tcpserver):
+    """What it has said is not lost."""
+    tcpserver.expect_connect()
+    reception = tcpserver._reception
+    async with await connect(tcpserver), await connect(tcpserver) as client:
+        await client.send(b"Hello")
+        with anyio.fail_after(5):
+            while reception.oldest is None:
+                await anyio.lowlevel.checkpoint()
+            arrival = reception.oldest
+            reception.overhear()
+            while not arrival.received:
+                await anyio.lowlevel.checkpoint()
+        await client.send(b", world")
+        tcpserver.expect_connect().expect_bytes(b"Hello, world")
+        await tcpserver.join()
+    assert arrival.received == b"Hello"
+
+
 async def test_ctrl_c_in_a_matcher_is_no_fault_of_it(tcpserver):
     """It ends the whole run."""
 

@@ -286,9 +286,15 @@ CASES = {
         """,
     ),
     "a connection without a script": Case(
-        failed(ExtraConnection(1, None, scripted=False), connection=1),
+        replace(
+            failed(ExtraConnection(1, None, scripted=False), connection=1),
+            unclaimed=((1, b"Hello"), (2, b"")),
+        ),
         """\
         A client connected, but there is no `expect_connect()` for it.
+
+        Received: b'Hello' on connection 1 to 127.0.0.1:5000
+        Received: nothing on connection 2 to 127.0.0.1:5000
 
         If this is on purpose: @pytest.mark.tcpserver(check_extra_connections=False).
         """,

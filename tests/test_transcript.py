@@ -32,6 +32,20 @@ def test_events_stand_in_order() -> None:
     assert transcript.dropped == 0
 
 
+def test_an_event_that_is_told_of_late() -> None:
+    """It stands where it belongs."""
+    transcript = Transcript()
+    for time in (0.1, 0.3, 0.3, 0.4):
+        add(transcript, received(time, b"x"))
+    for time in (0.3, 0.0, 0.5):
+        transcript.insert(time, 2, What.RECEIVED, b"late")
+    assert [(event.time, event.data) for event in transcript] == [
+        *((0.0, b"late"), (0.1, b"x"), (0.3, b"x"), (0.3, b"x")),
+        *((0.3, b"late"), (0.4, b"x"), (0.5, b"late")),
+    ]
+    assert transcript.start == 0.0
+
+
 def test_an_event_without_data() -> None:
     """An event that is not about bytes has none."""
     assert Event(0.5, 1, What.CLIENT_EOF).data == b""

@@ -39,14 +39,16 @@ class Arrival(Generic[Expected]):
 
     :ivar number: from 1, in the order in which they were accepted.
     :ivar since: when that was.
+    :ivar times: the same and when it has said something last, on the clock of the event loop.
     :ivar received: what it has said before somebody claimed it.
     :ivar owner: who has claimed it.
     """
 
-    def __init__(self, number: int, stream: SocketStream, since: float) -> None:
+    def __init__(self, number: int, stream: SocketStream, host: Host) -> None:
         self.number = number
         self.stream = stream
-        self.since = since
+        self.since = host.now()
+        self.times = [host.time()] * 2
         self.received = b""
         self.owner: Expected | None = None
         self._looked_at = False
@@ -104,10 +106,15 @@ class Reception(Generic[Expected]):
         """The first connection that nobody has claimed."""
         return self._pairing.oldest
 
-    def heard(self) -> tuple[tuple[int, bytes], ...]:
-        """What the connections that nobody has claimed have said, with their numbers."""
-        arrivals = islice(self._pairing.unclaimed, HEARD)
-        return tuple((each.number, each.received) for each in arrivals)
+    def unclaimed(self) -> list[Arrival[Expected]]:
+        """The first connections that nobody has claimed."""
+        return list(islice(self._pairing.unclaimed, HEARD))
+
+    def overhear(self) -> None:
+        """See what those say first, although nobody waits for it: for the report."""
+        for arrival in self.unclaimed():
+            if not arrival._looked_at:
+                self._host.start_soon(self._receive, arrival, 1)
 
     def open(self) -> None:
         """Begin to accept connections. (Those made since it was bound are not lost.)"""
@@ -188,7 +195,7 @@ class Reception(Generic[Expected]):
             self._host.catch_up()
             if self._context is not None:
                 stream = TlsStream(stream, self._context)
-            arrival: Arrival[Expected] = Arrival(self.count, stream, self._host.now())
+            arrival: Arrival[Expected] = Arrival(self.count, stream, self._host)
             if not self._desk.admit(arrival):
                 # It would never be served. A client that reconnects for ever learns it, too.
                 await reset_stream(stream)
@@ -228,18 +235,23 @@ class Reception(Generic[Expected]):
                 arrival._looked_at = True
                 self._host.start_soon(self._receive, arrival)
 
-    async def _receive(self, arrival: Arrival[Expected]) -> None:
-        """Receive what a connection says, until somebody claims it."""
+    async def _receive(self, arrival: Arrival[Expected], most: float = float("inf")) -> None:
+        """Receive what a connection says, until somebody claims it.
+
+        :param most: how many pieces.
+        """
         if arrival.owner is not None:
             return
         data = b"more"
         with anyio.CancelScope() as arrival._looking:
-            while data and arrival.owner is None:
+            while data and arrival.owner is None and most > 0:
+                most -= 1
                 try:
                     data = await arrival.stream.receive()
                 except (anyio.EndOfStream, TlsError, *GONE):
                     data = b""
                 arrival.received += data
+                arrival.times[1] = self._host.time()
                 self._offer(partial(self._pairing.receive, ended=not data), arrival, data)
         arrival._looking = None
         if arrival.owner is not None:

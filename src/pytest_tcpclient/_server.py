@@ -11,6 +11,7 @@ import logging
 import ssl
 import traceback
 from abc import abstractmethod
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
@@ -63,7 +64,7 @@ from ._steps import (
     Wait,
 )
 from ._surroundings import current
-from ._transcript import Transcript
+from ._transcript import Transcript, What
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -699,6 +700,9 @@ class TcpServer(Address, Played, ServerScript[Connection]):
             return
         # What has arrived on the connections that are expected is looked at first.
         await self.settle()
+        self._reception.overhear()
+        await self.task_host.pause(REST)
+        await self.settle()
         oldest = self._reception.oldest
         if self.failure is not None or oldest is None:
             return
@@ -751,6 +755,7 @@ class TcpServer(Address, Played, ServerScript[Connection]):
     def _in_context(self, failure: Failure) -> Failure:
         """A failure of one connection, with what else a reader has to know."""
         view, times = failure.script, failure.times
+        unclaimed = tuple(self._unclaimed())
         if failure.connection:
             along = [self._interlude.conversation] if self._interlude else []
         else:
@@ -765,10 +770,19 @@ class TcpServer(Address, Played, ServerScript[Connection]):
             times=times,
             end=self._end_of(failure),
             elsewhere=self._elsewhere(failure),
-            unclaimed=self._reception.heard(),
+            unclaimed=unclaimed,
             switch=self.switch,
             transcript=self.transcript,
         )
+
+    def _unclaimed(self) -> Iterator[tuple[int, bytes]]:
+        """What was said on the connections that nobody has expected, which is noted now."""
+        for each in self._reception.unclaimed():
+            connected, heard = each.times
+            self.transcript.insert(connected, each.number, What.CONNECTED)
+            if each.received:
+                self.transcript.insert(heard, each.number, What.RECEIVED, each.received)
+            yield each.number, each.received
 
     def _end_of(self, failure: Failure) -> Literal["", "closed", "reset"]:
         """How the client has ended the connection that has failed."""

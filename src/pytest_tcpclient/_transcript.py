@@ -90,6 +90,14 @@ class Transcript:
             self._size -= len(oldest[3])
             self.dropped += 1
 
+    def insert(self, time: float, connection: int, what: What, data: bytes = b"") -> None:
+        """Take an event that was earlier than the last ones, in its place."""
+        later = []
+        while self._events and self._events[-1][0] > time:
+            later.append(self._events.pop())
+        self.add(time, connection, what, data)
+        self._events.extend(reversed(later))
+
     @property
     def start(self) -> float | None:
         """When the first event was, whether it is here or not; ``None`` if there was none."""

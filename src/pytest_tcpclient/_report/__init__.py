@@ -153,9 +153,11 @@ def _compared(failure: Failure) -> list[str]:
     step = failure.step
     if step is not None and _is_choosy(failure):
         first = argument(step.options["first"])
-        heard = [f"Received: {_heard(data)} on connection {n}" for n, data in failure.unclaimed]
+        heard = _overheard(failure)
         return [f"Expected: a connection that begins with {first}", *heard] if heard else []
     match failure.problem:
+        case ExtraConnection():
+            return _overheard(failure, f" to {failure.server}")
         case Differs(Mismatch(bytes() as expected, bytes() as actual), received):
             several = isinstance(step, Expect) and step.matcher.parts
             lines = comparison(expected, actual, "Closest:" if several else "Expected:")
@@ -177,8 +179,10 @@ def _is_choosy(failure: Failure) -> bool:
     return isinstance(failure.step, ExpectConnect) and "first" in failure.step.options
 
 
-def _heard(data: bytes) -> str:
-    return quoted(data) if data else "nothing"
+def _overheard(failure: Failure, to: str = "") -> list[str]:
+    """What was said on connections that nobody has expected."""
+    said = [(quoted(data) if data else "nothing", number) for number, data in failure.unclaimed]
+    return [f"Received: {data} on connection {number}{to}" for data, number in said]
 
 
 def _waited(failure: Failure) -> list[str]:
