@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import textwrap
 from pathlib import Path
 from typing import NamedTuple
@@ -139,3 +140,8 @@ def _result(report: pytest.TestReport, path: Path) -> Result:
             at = path.read_text().splitlines()[crash.lineno - 1].strip()
     text = str(report.longrepr)
     return Result(report.when, report.outcome, line, at, text, report.duration)
+
+
+def without_slowness(text: str) -> str:
+    """What ``python -X dev`` has printed, without what it says of a busy machine."""
+    return re.sub(r"(?m)^Executing <.*> took [\d.]+ seconds\n", "", text)

@@ -571,7 +571,9 @@ async def test_a_function_that_gives_nonsense(tcpserver, declare, error):
     declare(tcpserver)
     tcpserver.expect_bytes(b"Hello")
     async with await connect(tcpserver) as client:
-        await client.send(b"x\n")
+        # Some fail before the client has said anything, and reset its connection soon.
+        with suppress(anyio.BrokenResourceError):
+            await client.send(b"x\n")
         with pytest.raises((TypeError, ValueError, ScriptError, ZeroDivisionError)) as caught:
             await tcpserver.join()
     assert f"{type(caught.value).__name__}: {caught.value}" == error
