@@ -168,12 +168,18 @@ def verdict(played: Played) -> list[object]:
     ]
 
 
-def converse(*steps: Step, patience: float | None = None) -> tuple[Conversation, list[Handle[Any]]]:
-    """A conversation with this script, and the handles of its steps."""
+def converse(
+    *steps: Step, patience: float | None = None, possible: bool = True
+) -> tuple[Conversation, list[Handle[Any]]]:
+    """A conversation with this script, and the handles of its steps.
+
+    :param possible: ``False`` if some of the steps may be such as nobody could declare.
+    """
     conversation = Conversation(1, SERVER, patience)
     handles: list[Handle[Any]] = [Handle(step, Recorder()) for step in steps]
     for handle in handles:
-        conversation.declare(handle._step)
+        if possible:
+            conversation.declare(handle._step)
         conversation.add(handle)
     return conversation, handles
 
@@ -196,7 +202,7 @@ def play(
     rules: Sequence[Rule] = (),
 ) -> Played:
     """Play a script against a client that sends these pieces, and then perhaps ends."""
-    conversation, handles = converse(*steps, patience=1.0)
+    conversation, handles = converse(*steps, patience=1.0, possible=False)
     for rule in rules:
         conversation.add_rule(rule)
     performed: list[Step | Signal] = []

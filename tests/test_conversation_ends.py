@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from helpers import EOF, RESET, Recorder, converse, every_cut, play, read, run, send
 
+from pytest_tcpclient import in_any_order
 from pytest_tcpclient._conversation import HANG_UP, IDLE, RECEIVE
 from pytest_tcpclient._errors import ScriptError
 from pytest_tcpclient._failure import (
@@ -225,3 +226,45 @@ def test_the_text_of_bytes_instead_of_an_end() -> None:
     assert render(played.failure).split("\n")[0] == (
         "Received unexpected data while waiting for client to finish sending. Data is b'ab'."
     )
+
+
+@pytest.mark.parametrize("end", ["expect_disconnect", "expect_eof", "expect_reset"])
+@pytest.mark.parametrize(
+    "declare",
+    [
+        lambda s, **options: s.expect_bytes(b"a", **options),
+        lambda s, **options: s.expect_bytes(lambda: b"a", **options),
+        lambda s, **options: s.expect_line(**options),
+        lambda s, **options: s.expect_frame(**options),
+        lambda s, **options: s.expect_until(b"a", **options),
+        lambda s, **options: s.expect_count(1, **options),
+    ],
+)
+def test_no_data_follow_the_end_of_the_client(end: str, declare: Callable[..., None]) -> None:
+    """It is refused where it is declared; if one of them need not come true, it may be."""
+    [step] = steps_of(declare)
+    conversation, _ = converse(*steps_of(lambda s: getattr(s, end)()))
+    with pytest.raises(ScriptError) as caught:
+        conversation.declare(step)
+    assert str(caught.value) == (
+        f"{step.word}() cannot follow {end}() on one connection: the next one begins with an "
+        "expect_connect()"
+    )
+    [optional] = steps_of(lambda s: declare(s, optional=True))
+    conversation.declare(optional)
+    conversation, _ = converse(*steps_of(lambda s: getattr(s, end)(optional=True)))
+    conversation.declare(step)
+
+
+def test_what_may_follow_the_end_of_the_client() -> None:
+    """Silence, an answer, another end, and what may want no data at all."""
+    conversation, _ = converse(*steps_of(lambda s: s.expect_eof()))
+    for step in steps_of(
+        lambda s: (
+            s.expect_nothing(0.1),
+            s.send_bytes(b"x"),
+            s.expect(in_any_order(b"x")),
+            s.expect_disconnect(),
+        )
+    ):
+        conversation.declare(step)

@@ -130,6 +130,12 @@ CONCLUDE = Signal("receive what is there already, for the report; then conclude(
 DONE = Signal("nothing any more")
 
 
+#: What never comes true when the client has finished sending.
+_WANT_DATA = frozenset(
+    ("expect_bytes", "expect_count", "expect_frame", "expect_line", "expect_until")
+)
+
+
 #: What the server does when the client has closed: it finishes sending, too.
 HANG_UP = Disconnect("disconnect", Place("", 0))
 
@@ -199,7 +205,9 @@ class Conversation:
         self._accepted = 0
         self._sent = 0
         self._streams: Streams | None = None
+        #: What the test has declared that ends what the server sends, and what the client does.
         self._last_word = ""
+        self._end_word = ""
         self._closing = False
         self._closed = False
         self._absent = False
@@ -300,6 +308,14 @@ class Conversation:
         )
         if last == "send_reset" or (last and sends):
             raise ScriptError(f"{step.word}() cannot follow {last}() on one connection")
+        if isinstance(step, Limited) and not step.optional:
+            if self._end_word and step.word in _WANT_DATA:
+                raise ScriptError(
+                    f"{step.word}() cannot follow {self._end_word}() on one connection: the next "
+                    "one begins with an expect_connect()"
+                )
+            if isinstance(step, ExpectDisconnect | ExpectEof | ExpectReset):
+                self._end_word = step.word
         if isinstance(step, Disconnect | SendReset):
             self._last_word = step.word
         if isinstance(step, StartTls):
