@@ -35,6 +35,12 @@ def _no_other_loop():
     asyncio.set_event_loop(None)
 
 
+async def failed(server) -> None:
+    """Wait until it has, without ``join()``."""
+    while server.failure is None:  # noqa: ASYNC110 # There is no event for it.
+        await asyncio.sleep(0.001)
+
+
 async def failing(server) -> str:
     """The first line of what ``join()`` raises."""
     with pytest.raises(pytest.fail.Exception) as caught:
@@ -308,7 +314,7 @@ async def test_the_client_waits_too_late(tcpserver):
     tcpserver.expect_disconnect(timeout=0.05)
     _, writer = await asyncio.open_connection(None, tcpserver.service_port)
     writer.close()
-    await asyncio.sleep(0.2)
+    await asyncio.wait_for(failed(tcpserver), 30)
     await writer.wait_closed()
     assert await failing(tcpserver) == NOT_WAITED
 
