@@ -441,3 +441,7 @@ async def test_the_address_as_a_url(tcpserver_factory, host, url):
     """As most libraries take it."""
     server = await tcpserver_factory(host=host)
     assert server.url("http") == f"http://{url}:{server.port}"
+    with pytest.raises(TypeError, match=r"^scheme must be a str, not int$"):
+        server.url(3)
+    with pytest.raises(ValueError, match=r"^scheme must not be empty$"):
+        server.url("")

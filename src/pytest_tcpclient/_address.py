@@ -63,7 +63,14 @@ class Address:
 
         ``url("https")`` is ``"https://127.0.0.1:5000"``, or ``url("unix")`` of a unix socket
         ``"unix:///tmp/socket"``.
+
+        :param scheme: one character or more.
         """
+        __tracebackhide__ = True
+        if not isinstance(scheme, str):
+            raise TypeError(f"scheme must be a str, not {type(scheme).__name__}")
+        if not scheme:
+            raise ValueError("scheme must not be empty")
         return f"{scheme}://{self._endpoint}"
 
     def _on_port(self, name: str) -> Endpoint:

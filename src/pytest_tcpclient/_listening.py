@@ -126,8 +126,11 @@ def _listen_on_path(path: str | bool) -> tuple[list[socket.socket], Endpoint]:
         listener.bind(endpoint.path)
     except OSError as error:
         listener.close()
+        number = error.errno or errno.ENAMETOOLONG  # That one is Python's own, without a number.
         reason = error.strerror or str(error)
-        raise OSError(error.errno, f"cannot listen on {endpoint.path}: {reason}") from None
+        if number == errno.EADDRINUSE:
+            reason += " (remove what is there, or let path=True find a path)"
+        raise OSError(number, f"cannot listen on {endpoint.path}: {reason}") from None
     listener.listen(BACKLOG)
     return [listener], endpoint
 
