@@ -445,8 +445,17 @@ def blocked(bridge):
         go_on.set()
 
 
-def test_a_declaration_does_not_wait(server):
+@pytest.fixture
+def unhurried_server(backend, monkeypatch):
+    """One that does not look at the time for a minute."""
+    monkeypatch.setattr("pytest_tcpclient._host.TICK", 60.0)
+    with open_blocking_tcp_server(backend=backend, timeout=20) as server:
+        yield server
+
+
+def test_a_declaration_does_not_wait(unhurried_server):
     """It is checked at once, and is taken when a client connects, or somebody waits."""
+    server = unhurried_server
     with blocked(server._bridge):
         connection = server.expect_connect()
         handles = [server.expect_bytes(b"a"), connection.send_bytes(b"b"), server.disconnect()]
@@ -461,8 +470,9 @@ def test_a_declaration_does_not_wait(server):
     assert [handle.done for handle in handles] == [True] * 3
 
 
-def test_a_declaration_when_a_client_is_there(server):
+def test_a_declaration_when_a_client_is_there(unhurried_server):
     """Nobody has to wait for it to be played."""
+    server = unhurried_server
     connection = server.expect_connect()
     with connect(server) as client:
         connection.result()
@@ -482,6 +492,7 @@ def test_time_passes_although_nobody_connects_or_waits(backend):
         deadline = time.monotonic() + 10
         while inner.failure is None and time.monotonic() < deadline:
             time.sleep(0.001)
+        assert inner.failure is not None
         with pytest.raises(ScriptMismatch, match=r"^Timed out waiting for client to connect"):
             server.join()
 
@@ -1120,6 +1131,38 @@ def test_beside(server, blocking_tcpserver):
 async def test_async(server, tcpserver):
     check(server)
 """
+
+
+def test_a_server_of_a_wider_scope_that_fails_before_the_body(pytester, backend):
+    """Then there is nothing to run it for."""
+    source = """
+import time
+
+@pytest.fixture(scope="module")
+def server():
+    with open_blocking_tcp_server() as server:
+        yield server
+
+@pytest.fixture
+def client(server):
+    server.expect_connect()
+    server.expect_bytes(b"Hello")
+    with connect(server) as client:
+        client.sendall(b"World")
+        while server._server.failure is None:
+            time.sleep(0.001)
+        yield client
+
+def test_it(client):
+    pytest.fail("It was run.")
+"""
+    _, others, _ = run_sync(pytester, source, backend=backend)
+    result = others["test_it"]
+    assert (result.when, result.line) == (
+        "call",
+        "Failed: Expected to read b'Hello' but actually read b'World'",
+    )
+    assert "Then the client raised" not in result.text
 
 
 def test_a_server_of_a_wider_scope_beside_others(pytester, backend):
