@@ -526,6 +526,55 @@ def test_what_is_posted(server):
     assert order[7:] == [6, "run", "run"]
 
 
+def test_declarations_of_the_test_and_of_a_function_of_a_script(backend):
+    """What the test has declared goes first, although it was not taken yet."""
+
+    def answer():
+        other.expect_bytes(b"hi")
+        return b"answer"
+
+    with (
+        open_blocking_tcp_server(backend=backend) as one,
+        open_blocking_tcp_server(backend=backend) as other,
+    ):
+        one.expect_connect()
+        one.expect_bytes(b"go")
+        one.send_bytes(answer)
+        one.expect_disconnect()
+        with connect(one) as client:
+            one.connections[0].result()
+            other.expect_connect()
+            other.send_bytes(b"welcome")
+            client.sendall(b"go")
+            assert client.recv(6, socket.MSG_WAITALL) == b"answer"
+        with connect(other) as client:
+            assert client.recv(7, socket.MSG_WAITALL) == b"welcome"
+            client.sendall(b"hi")
+            other.join()
+
+
+def test_a_declaration_in_another_thread_at_the_same_time(server, monkeypatch):
+    """Steps are taken in the order in which they are made."""
+    post, threads, words = server._bridge.post, [], []
+
+    def post_slowly(take, handle):
+        if not threads:
+            threads.append(threading.Thread(target=server.expect_bytes, args=(b"x",)))
+            threads[0].start()
+            threads[0].join(0.1)
+        words.append(handle._step.word)
+        post(take, handle)
+
+    monkeypatch.setattr(server._bridge, "post", post_slowly)
+    server.expect_connect()
+    [thread] = threads
+    thread.join()
+    assert words == ["expect_connect", "expect_bytes"]
+    with connect(server) as client:
+        client.sendall(b"x")
+        server.join()
+
+
 @pytest.mark.parametrize("value", ["curio", None, 5, b"trio"])
 def test_what_a_backend_can_be(value):
     """One of two."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 
@@ -205,6 +206,18 @@ class WithoutServer(unittest.IsolatedAsyncioTestCase):
     async def test_async(self):
         pass
 """
+
+
+def test_the_first_server_that_unittest_sets_up(pytester):
+    """Before that nothing of it is loaded."""
+    source = SET_UP.partition("class Async")[0]
+    source = re.sub("from pytest_tcpclient import .*", "import pytest_tcpclient", source)
+    source = source.replace("open_blocking_tcp", "pytest_tcpclient.open_blocking_tcp")
+    pytester.makepyfile(source)
+    pytester.makeini(INI)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-k", "waits")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*Failed: Expected to read b'Hello' but actually read b'World'"])
 
 
 def test_servers_that_unittest_sets_up(pytester):

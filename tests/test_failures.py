@@ -386,6 +386,54 @@ async def test_what_was_said_on_a_connection_that_nobody_expects(tcpserver, said
     assert sum(event.size for event in tcpserver.transcript if event.connection == 2) <= 65536
 
 
+async def test_who_waits_for_it_too_while_a_connection_is_overheard(tcpserver):
+    """Only one receives, and all learn of the same failure."""
+    connection = tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"Hello")
+    errors = []
+
+    async def wait(join):
+        with suppress(ScriptMismatch):
+            await join()
+        errors.append(tcpserver.failure.problem)
+
+    async with await connect(tcpserver), await connect(tcpserver):
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                for join in (tcpserver.join, connection.join, tcpserver.join):
+                    tasks.start_soon(wait, join)
+    assert [type(error) for error in errors] == [ExtraConnection] * 3
+
+
+async def test_a_connection_that_is_overheard_does_not_disturb_other_servers(tcpserver_factory):
+    """It goes on to be silent after the failure was told."""
+    one, other = await tcpserver_factory(), await tcpserver_factory()
+    one.expect_connect()
+    one.expect_disconnect()
+    other.expect_connect()
+    other.expect_bytes(b"ok")
+    async with await connect(one), await connect(one):
+        await failure_of(one)
+        async with await connect(other) as client:
+            await client.send(b"ok")
+            await other.join()
+
+
+async def test_the_number_of_a_connection_that_nobody_expects(tcpserver):
+    """It is none of those that are expected, in whatever order they come."""
+    tcpserver.expect_connect(first=b"GET").expect_bytes(b"GET it")
+    async with await connect(tcpserver) as extra, await connect(tcpserver) as client:
+        await extra.send(b"PUT")
+        await client.send(b"GET it")
+        with pytest.raises(ScriptMismatch) as caught:
+            await tcpserver.join()
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "Connection 2 was not expected."
+    assert f"Received: b'PUT' on connection 2 to {tcpserver.name}" in lines
+    said = {(event.connection, event.data) for event in tcpserver.transcript if event.data}
+    assert said == {(2, b"PUT"), (1, b"GET it")}
+
+
 async def send_what_can_be_sent(client, data):
     with suppress(anyio.BrokenResourceError):
         await client.send(data)

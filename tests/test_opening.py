@@ -455,7 +455,7 @@ async def test_the_switch_is_where_the_options_are():
                 pass
     assert str(caught.value) == (
         "A client connected, but there is no `expect_connect()` for it.\n\n"
-        f"Received: nothing on connection 1 to {server.name}\n\n"
+        f"Received: nothing so far on connection 1 to {server.name}\n\n"
         "If this is on purpose: script(check_extra_connections=False)."
     )
     with pytest.raises(ScriptMismatch) as caught:
@@ -463,7 +463,7 @@ async def test_the_switch_is_where_the_options_are():
             pass
     assert str(caught.value) == (
         "A client connected, but there is no `expect_connect()` for it.\n\n"
-        f"Received: nothing on connection 1 to {server.name}\n\n"
+        f"Received: nothing so far on connection 1 to {server.name}\n\n"
         "If this is on purpose: open_tcp_server(check_extra_connections=False)."
     )
 

@@ -52,6 +52,24 @@ async def test_a_connection_that_is_claimed_after_it_was_overheard(tcpserver):
     assert arrival.received == b"Hello"
 
 
+async def test_a_connection_that_is_overheard_and_then_looked_at(tcpserver):
+    """There is one who receives, also when more is wanted than before."""
+    tcpserver.expect_connect()
+    reception = tcpserver._reception
+    async with await connect(tcpserver), await connect(tcpserver) as client:
+        with anyio.fail_after(5):
+            while reception.oldest is None:
+                await anyio.lowlevel.checkpoint()
+            for _ in range(2):
+                reception.overhear()
+                await anyio.wait_all_tasks_blocked()
+        tcpserver.expect_connect(first=b"Hello").expect_bytes(b"Hello")
+        for part in (b"Hel", b"lo"):
+            await client.send(part)
+            await anyio.wait_all_tasks_blocked()
+        await tcpserver.join()
+
+
 async def test_ctrl_c_in_a_matcher_is_no_fault_of_it(tcpserver):
     """It ends the whole run."""
 

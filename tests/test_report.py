@@ -294,7 +294,7 @@ CASES = {
         A client connected, but there is no `expect_connect()` for it.
 
         Received: b'Hello' on connection 1 to 127.0.0.1:5000
-        Received: nothing on connection 2 to 127.0.0.1:5000
+        Received: nothing so far on connection 2 to 127.0.0.1:5000
 
         If this is on purpose: @pytest.mark.tcpserver(check_extra_connections=False).
         """,
@@ -864,7 +864,7 @@ def test_what_was_said_by_connections_that_nobody_claimed() -> None:
         "",
         "Expected: a connection that begins with line(b'ALICE')",
         "Received: b'BOB' on connection 2",
-        "Received: nothing on connection 3",
+        "Received: nothing so far on connection 3",
     ]
     assert lines_of(render(replace(failed(TimedOut(b""), step)))) == [
         "Timed out waiting for client to connect.",

@@ -1065,3 +1065,18 @@ def test_asyncio_streams_are_checked_over_tls(pytester):
     assert outcome.others["test_unread"].line == (
         "Failed: There is data sent by server that was not read by client: unread_bytes=b'lo'."
     )
+
+
+@pytest.mark.anyio
+async def test_what_a_connection_says_without_tls_that_nobody_expects(tcpserver_factory):
+    """The failure shows what came instead of a handshake."""
+    server = await tcpserver_factory(tls=True)
+    async with await connect(server) as client:
+        await client.send(b"GET / HTTP/1.1\r\n")
+        with anyio.fail_after(20):
+            while server._reception.oldest is None:
+                await anyio.lowlevel.checkpoint()
+        with pytest.raises(ScriptMismatch) as caught:
+            await server.join()
+    received = f"Received: b'GET / HTTP/1.1\\r\\n' on connection 1 to {server.name}"
+    assert received in str(caught.value).splitlines()

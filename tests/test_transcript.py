@@ -46,6 +46,22 @@ def test_an_event_that_is_told_of_late() -> None:
     assert transcript.start == 0.0
 
 
+def test_an_event_that_is_told_of_late_to_a_full_transcript() -> None:
+    """The oldest are dropped for it."""
+    transcript = Transcript(most=3)
+    for time in (0.1, 0.2, 0.4):
+        add(transcript, received(time, b"x"))
+    transcript.insert(0.3, 2, What.RECEIVED, b"late")
+    transcript.insert(0.05, 2, What.RECEIVED, b"too late")
+    assert [event.time for event in transcript] == [0.2, 0.3, 0.4]
+    assert transcript.dropped == 2
+    transcript = Transcript(limit=5)
+    for time in (0.1, 0.3):
+        add(transcript, received(time, b"xx"))
+    transcript.insert(0.2, 2, What.RECEIVED, b"yy")
+    assert [(event.time, event.data) for event in transcript] == [(0.2, b"yy"), (0.3, b"xx")]
+
+
 def test_an_event_without_data() -> None:
     """An event that is not about bytes has none."""
     assert Event(0.5, 1, What.CLIENT_EOF).data == b""

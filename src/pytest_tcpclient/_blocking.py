@@ -36,9 +36,13 @@ if TYPE_CHECKING:
 class _Distant(Script):
     """A script that is played in another thread."""
 
-    def __init__(self, bridge: Bridge, script: TcpServer | Connection) -> None:
+    def __init__(
+        self, bridge: Bridge, script: TcpServer | Connection, declaring: threading.RLock
+    ) -> None:
         self._bridge = bridge
         self._script = script
+        #: Steps are taken in the order in which they are made, whatever thread declares them.
+        self._declaring = declaring
 
     def _declare(self, step: Step) -> Any:
         __tracebackhide__ = True
@@ -47,15 +51,15 @@ class _Distant(Script):
     def _hand_over(self, step: Step) -> Handle[Any]:
         """Give a step to the script. Return its handle there."""
         __tracebackhide__ = True
-        self._script._check_running(step.word)
-        handle = self._script._make(step)
+        with self._declaring:
+            self._script._check_running(step.word)
+            handle = self._script._make(step)
+            self._bridge.post(self._script._take, handle)
         if isinstance(step, OF_THE_SERVER):
             # These are about what comes from now on.
-            self._bridge.call(self._script._take, handle)
-        else:
-            self._bridge.post(self._script._take, handle)
-            if self._script._in_touch:  # Otherwise it is early enough when a client connects.
-                self._bridge.wake()
+            self._bridge.call(self._bridge.catch_up)
+        elif self._script._in_touch:  # Otherwise it is early enough when a client connects.
+            self._bridge.wake()
         return handle
 
     def _add_rule(self, rule: Rule) -> None:
@@ -83,8 +87,8 @@ class BlockingConnection(_Distant):
     :ivar number: its number, from 1, in the order of the ``expect_connect()``\ s.
     """
 
-    def __init__(self, bridge: Bridge, connection: Connection) -> None:
-        super().__init__(bridge, connection)
+    def __init__(self, bridge: Bridge, connection: Connection, declaring: threading.RLock) -> None:
+        super().__init__(bridge, connection, declaring)
         self.number = connection.number
         self._connection = connection
 
@@ -142,10 +146,9 @@ class BlockingTcpServer(Address, _Distant, ServerScript[BlockingConnection]):
 
     def __init__(self, bridge: Bridge, server: TcpServer) -> None:
         Address.__init__(self, server._endpoint, server._tls)
-        _Distant.__init__(self, bridge, server)
+        _Distant.__init__(self, bridge, server, threading.RLock())
         self.name = server.name
         self.connections: list[BlockingConnection] = []
-        self._declaring = threading.RLock()
         self._server = server
         bridge.add(server.task_host)
 
@@ -177,10 +180,10 @@ class BlockingTcpServer(Address, _Distant, ServerScript[BlockingConnection]):
         __tracebackhide__ = True
         if not isinstance(step, ExpectConnect):
             return super()._declare(step)
-        with self._declaring:  # They are taken in the order of their numbers.
+        with self._declaring:
             connection = self._hand_over(step)
             assert isinstance(connection, Connection)
-            self.connections.append(BlockingConnection(self._bridge, connection))
+            self.connections.append(BlockingConnection(self._bridge, connection, self._declaring))
             return self.connections[-1]
 
 
@@ -190,11 +193,13 @@ class BlockingTcpServerFactory:
     def __init__(self, bridge: Bridge, factory: TcpServerFactory) -> None:
         self._bridge = bridge
         self._factory = factory
+        self._making = threading.Lock()
 
     def __call__(self, **options: Unpack[Settings]) -> BlockingTcpServer:
         """Make a server that is listening: see :meth:`TcpServerFactory.__call__`."""
         __tracebackhide__ = True
-        server = self._factory._make(options, self._bridge.loop)
+        with self._making:  # In one thread after the other.
+            server = self._factory._make(options, self._bridge.loop)
         self._bridge.call(server.start)
         return BlockingTcpServer(self._bridge, server)
 

@@ -53,6 +53,7 @@ class Bridge:
         raised by whoever calls or runs something next.
         """
         if threading.get_ident() == self.loop.thread:
+            self.catch_up()
             function(*args)
         else:
             self._posted.append(partial(self._guard, function, *args))
@@ -96,6 +97,7 @@ class Bridge:
         """
         __tracebackhide__ = True
         if threading.get_ident() == self.loop.thread:
+            self.catch_up()
             return function(*args)
         outcome: list[T] = []
         errors: list[BaseException] = []
@@ -146,8 +148,8 @@ class Bridge:
             finally:
                 done.release()
 
-        self._post_and_wake(partial(self.loop.spawn, act))
         try:
+            self._post_and_wake(partial(self.loop.spawn, act))
             done.acquire()
         except BaseException:
             given_up.set()  # It may not have begun.

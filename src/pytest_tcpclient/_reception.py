@@ -39,8 +39,10 @@ class Arrival(Generic[Expected]):
 
     :ivar number: from 1, in the order in which they were accepted.
     :ivar since: when that was.
-    :ivar times: the same and when it has said something last, on the clock of the event loop.
+    :ivar connected_at: the same, on the clock of the event loop.
+    :ivar heard_at: when it has said something, on the same clock.
     :ivar received: what it has said before somebody claimed it.
+    :ivar refused: what it has said instead of a TLS handshake.
     :ivar owner: who has claimed it.
     """
 
@@ -48,10 +50,12 @@ class Arrival(Generic[Expected]):
         self.number = number
         self.stream = stream
         self.since = host.now()
-        self.times = [host.time()] * 2
-        self.received = b""
+        self.connected_at = self.heard_at = host.time()
+        self.received = self.refused = b""
         self.owner: Expected | None = None
-        self._looked_at = False
+        #: How many pieces of what it says are to be received.
+        self._wanted = 0.0
+        self._receiving = False
         self._looking: anyio.CancelScope | None = None
 
 
@@ -113,8 +117,8 @@ class Reception(Generic[Expected]):
     def overhear(self) -> None:
         """See what those say first, although nobody waits for it: for the report."""
         for arrival in self.unclaimed():
-            if not arrival._looked_at:
-                self._host.start_soon(self._receive, arrival, 1)
+            if not (arrival.received or arrival.refused):
+                self._listen_to(arrival, 1)
 
     def open(self) -> None:
         """Begin to accept connections. (Those made since it was bound are not lost.)"""
@@ -231,28 +235,35 @@ class Reception(Generic[Expected]):
         if not self._pairing.curious:
             return
         for arrival in self._pairing.unclaimed:
-            if not arrival._looked_at:
-                arrival._looked_at = True
+            self._listen_to(arrival, float("inf"))
+
+    def _listen_to(self, arrival: Arrival[Expected], pieces: float) -> None:
+        """Receive so much of what a connection says. (One receives for all who want it.)"""
+        if arrival._wanted < pieces:
+            arrival._wanted = pieces
+            if not arrival._receiving:
+                arrival._receiving = True
                 self._host.start_soon(self._receive, arrival)
 
-    async def _receive(self, arrival: Arrival[Expected], most: float = float("inf")) -> None:
-        """Receive what a connection says, until somebody claims it.
-
-        :param most: how many pieces.
-        """
+    async def _receive(self, arrival: Arrival[Expected]) -> None:
+        """Receive what a connection says, until somebody claims it."""
         if arrival.owner is not None:
             return
         data = b"more"
         with anyio.CancelScope() as arrival._looking:
-            while data and arrival.owner is None and most > 0:
-                most -= 1
+            while data and arrival.owner is None and arrival._wanted:
                 try:
                     data = await arrival.stream.receive()
-                except (anyio.EndOfStream, TlsError, *GONE):
+                except TlsError as error:
                     data = b""
+                    arrival.refused = error.received
+                except (anyio.EndOfStream, *GONE):
+                    data = b""
+                arrival._wanted -= 1
                 arrival.received += data
-                arrival.times[1] = self._host.time()
+                arrival.heard_at = self._host.time()
                 self._offer(partial(self._pairing.receive, ended=not data), arrival, data)
         arrival._looking = None
+        arrival._receiving = not data  # Who has finished has nothing more to say.
         if arrival.owner is not None:
             self._desk.hand_over(arrival.owner, arrival)

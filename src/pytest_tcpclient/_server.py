@@ -313,6 +313,7 @@ class TcpServer(Address, Played, ServerScript[Connection]):
         #: The one that was declared last, which need not be among them yet.
         self._latest: Connection | None = None
         self._numbers = itertools.count(1)
+        self._taken_numbers: set[int] = set()
         self.transcript = Transcript(current().transcript_limit)
         self.failure: Failure | None = None
         #: What has taken its options, or could have.
@@ -653,6 +654,7 @@ class TcpServer(Address, Played, ServerScript[Connection]):
 
     def hand_over(self, expected: Connection, arrival: Arrival[Connection]) -> None:
         """A connection belongs to this ``expect_connect()``."""
+        self._taken_numbers.add(expected.number)
         self._busy_then.pop(arrival.number, None)
         client = self._watcher.client_of(arrival.stream) if self._watcher is not None else None
         expected._engine.attach(arrival.stream, client, arrival.received)
@@ -696,7 +698,11 @@ class TcpServer(Address, Played, ServerScript[Connection]):
 
     async def _turn_away(self) -> None:
         """Fail if there is a connection that nobody expects."""
-        if self._reception.oldest is None or not self._options.check_extra_connections:
+        if (
+            self._reception.oldest is None
+            or self.failure is not None
+            or not self._options.check_extra_connections
+        ):
             return
         # What has arrived on the connections that are expected is looked at first.
         await self.settle()
@@ -710,11 +716,12 @@ class TcpServer(Address, Played, ServerScript[Connection]):
         if during is None:
             during, waiting = self._busy()
         if during is None:
-            problem = ExtraConnection(oldest.number, None, bool(self.connections))
-            self._fail(self._failure(problem, connection=oldest.number))
+            number = next(self._free_numbers())
+            problem = ExtraConnection(number, None, bool(self.connections))
+            self._fail(self._failure(problem, connection=number))
         else:
             conversation = during._engine.conversation
-            conversation.meet_another(oldest.number, waiting)
+            conversation.meet_another(next(self._free_numbers()), waiting)
             assert conversation.failure is not None
             self._fail(conversation.failure)
 
@@ -775,14 +782,21 @@ class TcpServer(Address, Played, ServerScript[Connection]):
             transcript=self.transcript,
         )
 
+    def _free_numbers(self) -> Iterator[int]:
+        """The numbers for connections that nobody expects: those that no other one has.
+
+        With ``first=`` any of them may be the first that is accepted.
+        """
+        return (number for number in itertools.count(1) if number not in self._taken_numbers)
+
     def _unclaimed(self) -> Iterator[tuple[int, bytes]]:
-        """What was said on the connections that nobody has expected, which is noted now."""
-        for each in self._reception.unclaimed():
-            connected, heard = each.times
-            self.transcript.insert(connected, each.number, What.CONNECTED)
-            if each.received:
-                self.transcript.insert(heard, each.number, What.RECEIVED, each.received)
-            yield each.number, each.received
+        """What was said on the connections that nobody expects, which is noted now."""
+        for number, each in zip(self._free_numbers(), self._reception.unclaimed(), strict=False):
+            said = each.received or each.refused
+            self.transcript.insert(each.connected_at, number, What.CONNECTED)
+            if said:
+                self.transcript.insert(each.heard_at, number, What.RECEIVED, said)
+            yield number, said
 
     def _end_of(self, failure: Failure) -> Literal["", "closed", "reset"]:
         """How the client has ended the connection that has failed."""

@@ -83,20 +83,28 @@ class Transcript:
         # A plain tuple costs a fifth of an Event, and few are ever looked at.
         events.append((time, connection, what, data, size))
         self._size += len(data)
-        while len(events) > self._most or (self._size > self.limit and len(events) > 1):
-            oldest = events.popleft()
-            if not self.dropped:
-                self._start = oldest[0]
-            self._size -= len(oldest[3])
-            self.dropped += 1
+        if len(events) > self._most or self._size > self.limit:
+            self._drop_oldest()
 
     def insert(self, time: float, connection: int, what: What, data: bytes = b"") -> None:
         """Take an event that was earlier than the last ones, in its place."""
         later = []
         while self._events and self._events[-1][0] > time:
             later.append(self._events.pop())
+            self._size -= len(later[-1][3])
         self.add(time, connection, what, data)
         self._events.extend(reversed(later))
+        self._size += sum(len(each[3]) for each in later)
+        self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        events = self._events
+        while len(events) > self._most or (self._size > self.limit and len(events) > 1):
+            oldest = events.popleft()
+            if not self.dropped:
+                self._start = oldest[0]
+            self._size -= len(oldest[3])
+            self.dropped += 1
 
     @property
     def start(self) -> float | None:

@@ -322,12 +322,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     watch = item.stash.get(WATCH, None)
     body, holder = test_function(item)
     watched = body
-    if f"{__package__}._opening" in sys.modules:
-        if is_of_unittest(body):
-            watched = _watched_when_set_up(body, item)
-        else:
-            supervisor = supervisor or _supervisor_of_others(item, body)
-            watch = watch or _watch_of_others(item)
+    if is_of_unittest(body):
+        watched = _watched_when_set_up(body, item)
+    elif f"{__package__}._opening" in sys.modules:
+        supervisor = supervisor or _supervisor_of_others(item, body)
+        watch = watch or _watch_of_others(item)
     if supervisor is not None:
         watched = _watched(watched, supervisor)
     if watch is not None:

@@ -181,8 +181,10 @@ def _is_choosy(failure: Failure) -> bool:
 
 def _overheard(failure: Failure, to: str = "") -> list[str]:
     """What was said on connections that nobody has expected."""
-    said = [(quoted(data) if data else "nothing", number) for number, data in failure.unclaimed]
-    return [f"Received: {data} on connection {number}{to}" for data, number in said]
+    said = [
+        (number, quoted(data) if data else "nothing so far") for number, data in failure.unclaimed
+    ]
+    return [f"Received: {data} on connection {number}{to}" for number, data in said]
 
 
 def _waited(failure: Failure) -> list[str]:
