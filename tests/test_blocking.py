@@ -352,6 +352,8 @@ def test_a_server_that_is_stopped(backend):
         pass
     with pytest.raises(ScriptError, match=r"^expect_connect\(\) on a server that is stopped$"):
         server.expect_connect()
+    with pytest.raises(ScriptError, match=r"^whenever\(\) on a server that is stopped$"):
+        server.whenever(b"PING", b"PONG")
     assert is_refused(server.address)
 
 
@@ -403,9 +405,13 @@ def test_declarations_in_the_thread_of_the_server(server):
     """A function of the script may add to it."""
 
     def reply(line):
+        said.append(server.transcript)
+        server.whenever(b"PING\n", b"PONG\n")
         server.send_line(b"and " + line)
+        server.expect_no_connection(0)
         return line
 
+    said = []
     server.expect_connect()
     server.expect_line()
     server.send_bytes(reply)
@@ -413,7 +419,10 @@ def test_declarations_in_the_thread_of_the_server(server):
         client.sendall(b"x\n")
         server.join()
         server.join()
-        assert client.recv(10).startswith(b"x")
+        client.sendall(b"PING\n")
+        with client.makefile("rb") as answers:
+            assert answers.read(11) == b"xand x\nPONG"
+    assert [event.data for event in said[0]] == [b"", b"x\n"]
 
 
 def test_declarations_in_other_threads(server):

@@ -579,6 +579,27 @@ async def test_a_function_that_gives_nonsense(tcpserver, declare, error):
     assert f"{type(caught.value).__name__}: {caught.value}" == error
 
 
+async def test_a_function_that_declares(tcpserver):
+    """It is called once, whatever it adds to the script."""
+
+    def answer():
+        calls.append(answer)
+        tcpserver.whenever(b"PING\n", b"PONG\n")
+        tcpserver.expect_line(b"BYE")
+        return b"Hello\n"
+
+    calls = []
+    tcpserver.expect_connect()
+    tcpserver.send_bytes(answer)
+    async with await connect(tcpserver) as client:
+        assert await receive_exactly(client, 6) == b"Hello\n"
+        await client.send(b"PING\n")
+        assert await receive_exactly(client, 5) == b"PONG\n"
+        await client.send(b"BYE\n")
+        await tcpserver.join()
+    assert calls == [answer]
+
+
 # Optional steps
 
 

@@ -79,6 +79,8 @@ class Engine:
         self._number = conversation.number
         self._expiring = -1
         self._acting = False
+        #: Whether the conversation is being asked: a function of the test may declare something.
+        self._asking = False
         self._reading = False
         self._reported = False
         self._abandoned = False
@@ -124,8 +126,8 @@ class Engine:
 
     def go_on(self) -> None:
         """Something is new for the conversation: see what it means, and act on it."""
-        if self._acting:
-            return  # It will be seen when the action is done.
+        if self._acting or self._asking:
+            return  # It will be seen when the action is done, or found.
         if self._client is not None:
             self._late = self._client.gone
         self._see_time(self._time())
@@ -187,7 +189,11 @@ class Engine:
         conversation = self.conversation
         if self._client is not None and (conversation.eof or conversation.reset):
             conversation.receive_streams(self._client.look())
-        action = conversation.next_action()
+        self._asking = True
+        try:
+            action = conversation.next_action()
+        finally:
+            self._asking = False
         if self._logging:
             self._log_steps()
         if action is DONE and not self._reported:
