@@ -284,7 +284,7 @@ def _supervisor_of_others(item: pytest.Item, body: object) -> Supervisor | None:
 def _watch_of_others(item: pytest.Item) -> Watch | None:
     """The same for blocking ones. (If there are some of each backend, for the first of these.)"""
     surroundings = current()
-    if surroundings.bridges is None:
+    if surroundings.bridges is None or WATCH in item.stash:
         return None
     for server in surroundings.open:
         backend = surroundings.bridges.backend_of(server.task_host)
