@@ -133,7 +133,7 @@ def test_unittest_by_itself(tmp_path):
 
 
 SET_UP = """
-import asyncio, socket, unittest
+import asyncio, pytest, socket, unittest
 from pytest_tcpclient import open_blocking_tcp_server, open_tcp_server
 
 def ask(server, said):
@@ -199,6 +199,23 @@ class Mixed(unittest.IsolatedAsyncioTestCase):
     async def test_waits(self):
         ask(self.server, b"World")
 
+class WithFixture(unittest.TestCase):
+    setUp = Sync.setUp
+
+    @pytest.fixture(autouse=True)
+    def other(self, blocking_tcpserver):
+        self.other = blocking_tcpserver
+
+    def test_passes(self):
+        for server in (self.server, self.other):
+            self.assertEqual(ask(server, b"Hello"), b"World")
+
+    def test_waits(self):
+        ask(self.server, b"World")
+
+    def test_waits_for_other(self):
+        ask(self.other, b"World")
+
 class WithoutServer(unittest.IsolatedAsyncioTestCase):
     def test_sync(self):
         pass
@@ -225,7 +242,7 @@ def test_servers_that_unittest_sets_up(pytester):
     passed, others, _ = run_sync(pytester, SET_UP)
     assert sorted(passed) == [
         *("Async::test_passes", "Mixed::test_passes", "Sync::test_passes"),
-        *("WithoutServer::test_async", "WithoutServer::test_sync"),
+        *("WithFixture::test_passes", "WithoutServer::test_async", "WithoutServer::test_sync"),
     ]
     lines = {name: (each.when, each.line) for name, each in others.items()}
     assert lines == {
@@ -235,6 +252,8 @@ def test_servers_that_unittest_sets_up(pytester):
         "Async::test_waits": ("call", f"Failed: {WRONG}"),
         "Async::test_raises": ("call", "AssertionError: 1 != 2"),
         "Mixed::test_waits": ("call", f"Failed: {WRONG}"),
+        "WithFixture::test_waits": ("call", f"Failed: {WRONG}"),
+        "WithFixture::test_waits_for_other": ("call", f"Failed: {WRONG}"),
     }
     assert others["Sync::test_waits"].at == "return client.recv(5)"
     assert others["Async::test_waits"].at == "await asyncio.sleep(20)"
