@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import anyio
 import pytest
@@ -417,6 +417,27 @@ async def test_a_connection_that_is_overheard_does_not_disturb_other_servers(tcp
         async with await connect(other) as client:
             await client.send(b"ok")
             await other.join()
+
+
+async def test_more_connections_than_anybody_wants_to_read_of(tcpserver):
+    """The first five are enough."""
+    tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"Hello")
+    async with AsyncExitStack() as stack:
+        for _ in range(8):
+            await stack.enter_async_context(await connect(tcpserver))
+        with anyio.fail_after(5):
+            while tcpserver._reception.count < 8:
+                await anyio.lowlevel.checkpoint()
+        with pytest.raises(ScriptMismatch) as caught:
+            await tcpserver.join()
+    lines = str(caught.value).splitlines()
+    received = [line for line in lines if line.startswith("Received")]
+    assert received == [
+        f"Received: nothing so far on connection {number} to {tcpserver.name}"
+        for number in range(2, 7)
+    ]
+    assert lines[lines.index(received[-1]) + 1] == "... and 2 more"
 
 
 async def test_the_number_of_a_connection_that_nobody_expects(tcpserver):

@@ -289,12 +289,14 @@ CASES = {
         replace(
             failed(ExtraConnection(1, None, scripted=False), connection=1),
             unclaimed=((1, b"Hello"), (2, b"")),
+            more_unclaimed=1_000,
         ),
         """\
         A client connected, but there is no `expect_connect()` for it.
 
         Received: b'Hello' on connection 1 to 127.0.0.1:5000
         Received: nothing so far on connection 2 to 127.0.0.1:5000
+        ... and 1,000 more
 
         If this is on purpose: @pytest.mark.tcpserver(check_extra_connections=False).
         """,

@@ -332,7 +332,9 @@ class Failure:
     :ivar times: when that was.
     :ivar end: how the client had ended the connection by then, if it had.
     :ivar elsewhere: what its other connections still wait for, with their numbers.
-    :ivar unclaimed: what connections have said that belong to no ``expect_connect()``.
+    :ivar unclaimed: what connections have said that belong to no ``expect_connect()``, with their
+        numbers; of the first five.
+    :ivar more_unclaimed: how many more there were of these.
     :ivar switch: what takes the options of the server, to switch a check off.
     :ivar transcript: what happened on the connections of the server.
     """
@@ -346,6 +348,7 @@ class Failure:
     end: Literal["", "closed", "reset"] = ""
     elsewhere: tuple[tuple[int, Step], ...] = ()
     unclaimed: tuple[tuple[int, bytes], ...] = ()
+    more_unclaimed: int = 0
     switch: str = MARKER
     transcript: Transcript | None = field(default=None, compare=False, repr=False)
 

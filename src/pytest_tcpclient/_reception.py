@@ -12,7 +12,6 @@ import socket
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 import anyio
@@ -110,13 +109,14 @@ class Reception(Generic[Expected]):
         """The first connection that nobody has claimed."""
         return self._pairing.oldest
 
+    @property
     def unclaimed(self) -> list[Arrival[Expected]]:
-        """The first connections that nobody has claimed."""
-        return list(islice(self._pairing.unclaimed, HEARD))
+        """The connections that nobody has claimed, the oldest first."""
+        return self._pairing.unclaimed
 
     def overhear(self) -> None:
-        """See what those say first, although nobody waits for it: for the report."""
-        for arrival in self.unclaimed():
+        """See what the first of those say, although nobody waits for it: for the report."""
+        for arrival in self.unclaimed[:HEARD]:
             if not (arrival.received or arrival.refused):
                 self._listen_to(arrival, 1)
 

@@ -46,7 +46,7 @@ from ._host import Host
 from ._interlude import Interlude
 from ._listening import listen_at
 from ._options import Options
-from ._reception import Arrival, Reception
+from ._reception import HEARD, Arrival, Reception
 from ._report import headline
 from ._rule import Rule
 from ._script import Script
@@ -762,7 +762,7 @@ class TcpServer(Address, Played, ServerScript[Connection]):
     def _in_context(self, failure: Failure) -> Failure:
         """A failure of one connection, with what else a reader has to know."""
         view, times = failure.script, failure.times
-        unclaimed = tuple(self._unclaimed())
+        unclaimed = tuple(self._overheard())
         if failure.connection:
             along = [self._interlude.conversation] if self._interlude else []
         else:
@@ -778,6 +778,7 @@ class TcpServer(Address, Played, ServerScript[Connection]):
             end=self._end_of(failure),
             elsewhere=self._elsewhere(failure),
             unclaimed=unclaimed,
+            more_unclaimed=len(self._reception.unclaimed) - len(unclaimed),
             switch=self.switch,
             transcript=self.transcript,
         )
@@ -789,9 +790,10 @@ class TcpServer(Address, Played, ServerScript[Connection]):
         """
         return (number for number in itertools.count(1) if number not in self._taken_numbers)
 
-    def _unclaimed(self) -> Iterator[tuple[int, bytes]]:
-        """What was said on the connections that nobody expects, which is noted now."""
-        for number, each in zip(self._free_numbers(), self._reception.unclaimed(), strict=False):
+    def _overheard(self) -> Iterator[tuple[int, bytes]]:
+        """What was said on the first connections that nobody expects, which is noted now."""
+        arrivals = self._reception.unclaimed[:HEARD]
+        for number, each in zip(self._free_numbers(), arrivals, strict=False):
             said = each.received or each.refused
             self.transcript.insert(each.connected_at, number, What.CONNECTED)
             if said:

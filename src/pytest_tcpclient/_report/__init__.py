@@ -184,7 +184,8 @@ def _overheard(failure: Failure, to: str = "") -> list[str]:
     said = [
         (number, quoted(data) if data else "nothing so far") for number, data in failure.unclaimed
     ]
-    return [f"Received: {data} on connection {number}{to}" for number, data in said]
+    lines = [f"Received: {data} on connection {number}{to}" for number, data in said]
+    return [*lines, f"... and {failure.more_unclaimed:,} more"] if failure.more_unclaimed else lines
 
 
 def _waited(failure: Failure) -> list[str]:
