@@ -188,10 +188,7 @@ class Async(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(1, 2)
 
 class Mixed(unittest.IsolatedAsyncioTestCase):
-    def setUp(self):
-        block = open_blocking_tcp_server()
-        self.server = block.__enter__()
-        self.addCleanup(block.__exit__, None, None, None)
+    setUp = Sync.setUp
 
     async def test_passes(self):
         self.assertEqual(ask(self.server, b"Hello"), b"World")

@@ -13,16 +13,21 @@ from clients import connect
 pytestmark = [pytest.mark.anyio, pytest.mark.tcpserver(timeout=10)]
 
 
+async def unclaimed(reception):
+    """The first connection that nobody has claimed, as soon as there is one."""
+    with anyio.fail_after(5):
+        while reception.oldest is None:
+            await anyio.lowlevel.checkpoint()
+    return reception.oldest
+
+
 async def test_a_connection_that_was_claimed_before_anybody_could_look_at_it(tcpserver):
     """Nobody else receives what it says."""
     tcpserver.expect_connect().expect_bytes(b"Hello")
     reception = tcpserver._reception
     tcpserver.expect_connect(first=b"x", optional=True, timeout=0.1)
     async with await connect(tcpserver) as client, await connect(tcpserver):
-        with anyio.fail_after(5):
-            while reception.oldest is None:
-                await anyio.lowlevel.checkpoint()
-        arrival = reception.oldest
+        arrival = await unclaimed(reception)
         tcpserver.expect_connect()
         with anyio.fail_after(5):
             while arrival.owner is None:
@@ -39,10 +44,8 @@ async def test_a_connection_that_is_claimed_after_it_was_overheard(tcpserver):
     reception = tcpserver._reception
     async with await connect(tcpserver), await connect(tcpserver) as client:
         await client.send(b"Hello")
+        arrival = await unclaimed(reception)
         with anyio.fail_after(5):
-            while reception.oldest is None:
-                await anyio.lowlevel.checkpoint()
-            arrival = reception.oldest
             reception.overhear()
             while not arrival.received:
                 await anyio.lowlevel.checkpoint()
@@ -57,16 +60,14 @@ async def test_a_connection_that_is_overheard_and_then_looked_at(tcpserver):
     tcpserver.expect_connect()
     reception = tcpserver._reception
     async with await connect(tcpserver), await connect(tcpserver) as client:
-        with anyio.fail_after(5):
-            while reception.oldest is None:
-                await anyio.lowlevel.checkpoint()
-            for _ in range(2):
-                reception.overhear()
-                await anyio.wait_all_tasks_blocked()
+        await unclaimed(reception)
+        for _ in range(2):
+            reception.overhear()
+            await tcpserver.settle()
         tcpserver.expect_connect(first=b"Hello").expect_bytes(b"Hello")
         for part in (b"Hel", b"lo"):
             await client.send(part)
-            await anyio.wait_all_tasks_blocked()
+            await tcpserver.settle()
         await tcpserver.join()
 
 
@@ -97,8 +98,7 @@ async def test_refusing_before_it_has_begun_to_accept(tcpserver_factory):
     """Nothing listens, until it is told to go on."""
     server = await tcpserver_factory(host="127.0.0.1")
     await server.refuse()
-    with anyio.fail_after(5):
-        await anyio.wait_all_tasks_blocked()
+    await server.settle()
     with socket.socket() as probe:
         assert probe.connect_ex(server.address) == errno.ECONNREFUSED
     await server._reception.resume()

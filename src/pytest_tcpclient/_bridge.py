@@ -77,6 +77,7 @@ class Bridge:
             self._posted.popleft()()
 
     def _post_and_wake(self, function: Callable[[], object]) -> None:
+        # Whether it was woken or not: a signal may have interrupted that half-way.
         self._posted.append(function)
         self.loop.soon(self.catch_up)
 

@@ -326,8 +326,8 @@ class Failure:
     :ivar problem: one of the classes of this module.
     :ivar step: the step that failed; ``None`` if the failure is about no step.
     :ivar script: the steps around it.
-    :ivar connection: the number of the connection, from 1, in the order in which the
-        client opened them; ``None`` if it is about none.
+    :ivar connection: the number of the connection, from 1: that of its ``expect_connect()``, or,
+        if nobody expects it, the first that no other one has; ``None`` if it is about none.
     :ivar server: the name or the address of the server.
     :ivar times: when that was.
     :ivar end: how the client had ended the connection by then, if it had.
