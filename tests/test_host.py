@@ -157,6 +157,13 @@ async def test_a_host_may_be_stopped_before_its_task_has_begun():
         await host.stop()
 
 
+async def test_the_clock_does_not_keep_step_with_anyio(supervisor):
+    """On asyncio it looks every 100 ms whether all tasks are blocked: once ours must be, too."""
+    await open_server(supervisor)
+    with anyio.fail_after(30):
+        await anyio.wait_all_tasks_blocked()
+
+
 async def test_a_server_of_a_test_that_is_over_still_fails(supervisor):
     """Whoever holds on to it is told; there is no test to end any more."""
     server = await open_server(supervisor)
