@@ -5,7 +5,6 @@ from __future__ import annotations
 import select
 import socket
 import struct
-import time
 from contextlib import suppress
 
 import anyio
@@ -355,8 +354,8 @@ async def test_the_server_does_nothing_for_a_while(tcpserver):
     pause = connection.wait(0.3)
     tcpserver.expect_bytes(b"Hello", timeout=0.05)
     tcpserver.send_bytes(b"World")
+    began = anyio.current_time()
     async with await connect(tcpserver) as client:
-        began = anyio.current_time()
         await client.send(b"Hello")
         assert await receive_exactly(client, 5) == b"World"
         assert anyio.current_time() - began > 0.25
@@ -392,14 +391,11 @@ async def test_a_client_that_sends_much_has_to_wait(tcpserver):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
             connection.sendall(b"go")
             connection.recv(1)
-            began = time.monotonic()
             connection.sendall(b"x" * size)
-            return time.monotonic() - began
+            return pause.done
 
-    took = await anyio.to_thread.run_sync(client)
+    assert await anyio.to_thread.run_sync(client)
     await tcpserver.join()
-    assert took > 0.4
-    assert pause.done
     assert len(rest.received) == size
 
 

@@ -451,8 +451,8 @@ def test_the_factor_multiplies_every_timeout(pytester):
         async def test_it(tcpserver_factory):
             for timeout, own in ((0.1, None), (10, 0.1)):
                 server = await tcpserver_factory(timeout=timeout)
-                server.expect_connect(own)
                 began = time.monotonic()
+                server.expect_connect(own)
                 with pytest.raises(ScriptMismatch):
                     await server.join()
                 assert 0.3 <= time.monotonic() - began < 20

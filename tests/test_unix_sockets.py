@@ -6,7 +6,6 @@ import errno
 import os
 import socket
 import stat
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -130,13 +129,10 @@ async def test_a_client_that_sends_much_has_to_wait(tcpserver):
     def client():
         with in_thread(tcpserver) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
-            began = time.monotonic()
             connection.sendall(data)
-            return time.monotonic() - began, silence.done
+            return silence.done
 
-    seconds, was_read = await anyio.to_thread.run_sync(client)
-    assert was_read
-    assert seconds > 0.2
+    assert await anyio.to_thread.run_sync(client)
     await tcpserver.join()
     assert received.received == data
 
