@@ -12,9 +12,10 @@ import pytest
 from anyio.abc import SocketAttribute
 from runs import INI
 
-from pytest_tcpclient import ScriptMismatch, _asyncio_streams
-from pytest_tcpclient._asyncio_streams import ClientStreams, StreamsWatcher, _Hooks, _key
+from pytest_tcpclient import ScriptMismatch
+from pytest_tcpclient._asyncio_streams import _HOOKS, ClientStreams, StreamsWatcher, _key
 from pytest_tcpclient._conversation import Streams
+from pytest_tcpclient._hooks import Hooks
 
 pytestmark = pytest.mark.anyio
 
@@ -303,7 +304,7 @@ class Watcher:
 
 def test_hooks_of_two_kinds_nest():
     """A pytest within pytest may have a package of its own: each puts back what it found."""
-    outer, inner = _Hooks(), _Hooks()
+    outer, inner = Hooks(*_HOOKS.places), Hooks(*_HOOKS.places)
     one, two = Watcher(), Watcher()
     outer.add(one)
     hooks = classes()
@@ -314,9 +315,36 @@ def test_hooks_of_two_kinds_nest():
     outer.remove(one)
 
 
+def test_hooks_are_made_once():
+    """Unless what they stand for is something else by then."""
+    hooks = Hooks(*_HOOKS.places)
+    watcher = Watcher()
+    hooks.add(watcher)
+    first = classes()
+    hooks.remove(watcher)
+    hooks.remove(watcher)  # It is not told of anything any more, and that is all.
+    hooks.add(watcher)
+    assert classes() == first
+    hooks.remove(watcher)
+
+    def close(writer):
+        pass
+
+    StreamWriter.close = close
+    try:
+        hooks.add(watcher)
+        assert [one is other for one, other in zip(classes(), first, strict=True)].count(False) == 1
+        assert StreamWriter.close.__wrapped__ is close
+        hooks.remove(watcher)
+        assert StreamWriter.close is close
+    finally:
+        StreamWriter.close = ORIGINALS[1]
+    assert classes() == ORIGINALS
+
+
 def test_hooks_that_others_are_on_top_of():
     """They cannot be removed, and do nothing any more; theirs are not removed."""
-    hooks = _Hooks()
+    hooks = Hooks(*_HOOKS.places)
     one, two = Watcher(), Watcher()
     hooks.add(one)
     ours = StreamReaderProtocol.connection_made
@@ -402,5 +430,5 @@ async def test_streams_are_judged_on_every_loop(tcpserver):
 
 def test_nothing_is_installed_when_it_is_imported():
     """Only a server that runs makes a difference."""
-    assert _asyncio_streams._HOOKS._watchers == []
+    assert _HOOKS.watchers == []
     assert ClientStreams().look() is None

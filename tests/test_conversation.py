@@ -45,6 +45,7 @@ from pytest_tcpclient._conversation import (
 )
 from pytest_tcpclient._errors import ScriptError
 from pytest_tcpclient._failure import (
+    Blocked,
     Broken,
     CutOff,
     Differs,
@@ -999,6 +1000,15 @@ def test_another_connection_than_expected(waiting: Step | None) -> None:
         ScriptView(done=(read(b"a", 1),), ahead=(send(b"b", 3),)),
         1,
         SERVER,
+    )
+
+
+def test_a_client_that_blocks_the_event_loop() -> None:
+    """It waits in vain, at the step that is current."""
+    conversation, _ = converse(read(b"a", 1), hang_up(2))
+    conversation.block()
+    assert conversation.failure == Failure(
+        Blocked(), read(b"a", 1), ScriptView(ahead=(hang_up(2),)), 1, SERVER
     )
 
 

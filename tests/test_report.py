@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from pytest_tcpclient import line
 from pytest_tcpclient._failure import (
+    Blocked,
     Broken,
     CutOff,
     Differs,
@@ -484,6 +485,16 @@ CASES = {
 
         Script of 127.0.0.1:5000:
         > failed       expect_disconnect()  test_client.py:1
+        """,
+    ),
+    "the client blocks the event loop": Case(
+        failed(Blocked(), read(b"Hello")),
+        """\
+        The client blocks the event loop in which the server runs, and waits for it.
+        Call it in a thread (`await anyio.to_thread.run_sync(...)`), or use `blocking_tcpserver`.
+
+        Script of connection 1 to 127.0.0.1:5000:
+        > failed       expect_bytes(b'Hello')  test_client.py:1
         """,
     ),
     "no frame in time": Case(

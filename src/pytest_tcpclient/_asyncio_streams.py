@@ -1,7 +1,7 @@
 """Sees what an asyncio client in this process did with its streams.
 
-asyncio's stream classes are observed, never replaced: every hook passes through what it is
-given and what comes of it. There are four, and no more are needed:
+asyncio's stream classes are observed, never replaced. There are four hooks, and no more are
+needed:
 
 - ``StreamReaderProtocol.connection_made``: whether a new connection is one to our server;
 - ``StreamWriter.close`` and ``wait_closed``: what the client calls at the end;
@@ -13,9 +13,6 @@ in there any more: however it reads, and computed when it is asked for.
 Law: nothing is told of what cannot be seen. That is the case for a connection to somebody
 else, a client that uses transports and protocols, threads or processes of its own, and a
 subclass that has its own idea of what a reader is fed.
-
-The hooks are there while a server watches, and gone without a trace when the last one has
-stopped. A test that runs pytest itself has them twice: each puts back what it found.
 """
 
 from __future__ import annotations
@@ -26,12 +23,12 @@ import weakref
 from asyncio import StreamReader, StreamReaderProtocol, StreamWriter
 from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
-from typing import Any, NamedTuple
+from typing import Any
 
 from anyio.abc import SocketAttribute, SocketStream
 
 from ._conversation import Streams
+from ._hooks import Hooks
 
 #: What closes a writer that nobody holds any more (Python 3.11 and later).
 _COLLECTOR: object = getattr(getattr(StreamWriter, "__del__", None), "__code__", None)
@@ -201,54 +198,6 @@ def _key(client: Any, server: Any) -> _Key | None:
 # The hooks
 
 
-class _Hook(NamedTuple):
-    owner: type
-    name: str
-    original: Any
-    hook: Any
-
-
-class _Hooks:
-    """Our hooks in asyncio's classes. There is one such object, as there is one asyncio."""
-
-    def __init__(self) -> None:
-        self._watchers: list[StreamsWatcher] = []
-        self._hooks: list[_Hook] = []
-
-    def add(self, watcher: StreamsWatcher) -> None:
-        """Begin to tell a watcher what happens."""
-        if not self._watchers:
-            # A list of their own: hooks that could not be removed have an empty one.
-            self._watchers = []
-            self._put(StreamReaderProtocol, "connection_made", _connection_made)
-            self._put(StreamWriter, "close", _close)
-            self._put(StreamWriter, "wait_closed", _wait_closed)
-        self._watchers.append(watcher)
-
-    def remove(self, watcher: StreamsWatcher) -> None:
-        """Tell a watcher nothing more. The last one takes the hooks with it."""
-        if watcher in self._watchers:
-            self._watchers.remove(watcher)
-        if self._watchers:
-            return
-        while self._hooks:
-            owner, name, original, hook = self._hooks.pop()
-            # Otherwise somebody has put something on top of it, which calls it.
-            if vars(owner).get(name) is hook:
-                setattr(owner, name, original)
-
-    def _put(
-        self,
-        owner: type,
-        name: str,
-        make: Callable[[Callable[..., Any], list[StreamsWatcher]], Callable[..., Any]],
-    ) -> None:
-        original = vars(owner)[name]
-        hook = wraps(original)(make(original, self._watchers))
-        self._hooks.append(_Hook(owner, name, original, hook))
-        setattr(owner, name, hook)
-
-
 def _connection_made(
     original: Callable[..., Any], watchers: list[StreamsWatcher]
 ) -> Callable[..., Any]:
@@ -291,4 +240,8 @@ def _clients(writer: StreamWriter, watchers: list[StreamsWatcher]) -> list[Clien
     return [client for client in found if client is not None]
 
 
-_HOOKS = _Hooks()
+_HOOKS: Hooks[StreamsWatcher] = Hooks(
+    (StreamReaderProtocol, "connection_made", _connection_made),
+    (StreamWriter, "close", _close),
+    (StreamWriter, "wait_closed", _wait_closed),
+)

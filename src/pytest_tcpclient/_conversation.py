@@ -27,6 +27,7 @@ from typing import Any, Literal
 
 from ._errors import ScriptError
 from ._failure import (
+    Blocked,
     CutOff,
     Differs,
     Ended,
@@ -533,6 +534,10 @@ class Conversation:
         if self._wrong:
             self.conclude()
         self._fail(ExtraConnection(number, waiting or self.current, scripted=True))
+
+    def block(self) -> None:
+        """The client waits for the server where that cannot do anything."""
+        self._fail(Blocked())
 
     # What to do next
 

@@ -148,6 +148,11 @@ class Engine:
         self.conversation.release()
         self.go_on()
 
+    def block(self) -> None:
+        """The client waits where it blocks the event loop."""
+        self.conversation.block()
+        self._next()
+
     def look_at(self, now: float) -> float:
         """Deal with a limit that has passed. Return when to look again."""
         limit = self.conversation.limit

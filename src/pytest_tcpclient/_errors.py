@@ -31,3 +31,10 @@ class ScriptError(RuntimeError):
     """
 
     __module__ = "pytest_tcpclient"
+
+
+def add_note(error: BaseException, text: str) -> None:
+    """Add a note (PEP 678), once. Python 3.10 does not print it, but pytest does."""
+    notes = error.__dict__.setdefault("__notes__", [])
+    if text not in notes:
+        notes.append(text)

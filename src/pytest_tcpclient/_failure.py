@@ -206,6 +206,11 @@ class NobodyThere:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocked:
+    """The client waited for the server in the thread of its event loop, which that needs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Raised:
     """A function of the test has raised an error, with which the test is to end."""
 
@@ -243,6 +248,7 @@ Problem = (
     | LeftOpen
     | NoConnect
     | NobodyThere
+    | Blocked
     | Raised
     | Broken
 )

@@ -17,6 +17,7 @@ from typing import Generic, Protocol, TypeVar
 import anyio
 from anyio.abc import SocketListener, SocketStream
 
+from ._blocked_loop import Location
 from ._conversation import NOT_ERRORS
 from ._host import Host
 from ._listening import BACKLOG, UnixListener, hold, listener_of
@@ -113,6 +114,11 @@ class Reception(Generic[Expected]):
     def unclaimed(self) -> list[Arrival[Expected]]:
         """The connections that nobody has claimed, the oldest first."""
         return self._pairing.unclaimed
+
+    def locations(self) -> set[Location]:
+        """Where its sockets listen."""
+        names = (each.getsockname() for each in self._sockets)
+        return {name[:2] if isinstance(name, tuple) else name for name in names}
 
     def overhear(self) -> None:
         """See what the first of those say, although nobody waits for it: for the report."""

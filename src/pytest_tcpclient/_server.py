@@ -24,12 +24,14 @@ from . import _certificates
 from ._address import Address
 from ._asyncio_streams import StreamsWatcher
 from ._block import Block
+from ._blocked_loop import LoopWatcher
 from ._conversation import Conversation
 from ._engine import LOG, REST, Engine
 from ._errors import ScriptError
 from ._event_loop import current_asyncio_task
 from ._failure import (
     MARKER,
+    Blocked,
     Broken,
     ExtraConnection,
     Failure,
@@ -93,6 +95,10 @@ class Referee(Protocol):
     @abstractmethod
     def settle(self, failure: Failure) -> BaseException:
         """The error for this failure, which is settled by being raised."""
+
+    @abstractmethod
+    def error(self, failure: Failure) -> BaseException:
+        """The error for this failure, which is not settled: perhaps nobody sees it."""
 
     @abstractmethod
     def take_in(self, guest: TcpServer) -> None:
@@ -270,6 +276,12 @@ _ELSEWHERE = (
 )
 
 
+_NOT_RUNNING = (
+    "a client waits for the server {} in a thread whose event loop it needs, and which does not "
+    "run that now: for a sync test there are `blocking_tcpserver` and `open_blocking_tcp_server()`"
+)
+
+
 class _Busy(NamedTuple):
     """What a server was at when a connection came that nobody expected."""
 
@@ -333,6 +345,7 @@ class TcpServer(Address, Played, ServerScript[Connection]):
         self._settled = False
         self._busy_then: dict[int, _Busy] = {}
         self._watcher: StreamsWatcher | None = None
+        self._loop_watcher: LoopWatcher | None = None
         self._overdue = -1
         self._engines: list[Engine] = []
         self._interlude: Interlude | None = None
@@ -625,12 +638,14 @@ class TcpServer(Address, Played, ServerScript[Connection]):
         """
         self.task_host.start()
         self._watch_streams()
+        self._watch_loop()
         self._reception.open()
         self.task_host.watch(self)
 
     async def take_over(self) -> None:
         """Begin to accept connections where another server has done so far."""
         self._watch_streams()
+        self._watch_loop()
         await self._reception.lend(self)
         self.task_host.watch(self)
 
@@ -639,6 +654,24 @@ class TcpServer(Address, Played, ServerScript[Connection]):
         if port and self._options.check_streams and current_asyncio_task() is not None:
             self._watcher = StreamsWatcher(port)
             self._watcher.start()
+
+    def _watch_loop(self) -> None:
+        where, thread = self._reception.locations(), self.task_host.loop.thread
+        self._loop_watcher = LoopWatcher(self.name, where, thread, self._limit(None), self._blocked)
+        self._loop_watcher.start()
+
+    def _blocked(self) -> BaseException:
+        """A client waits in the thread of the event loop: the error that it gets."""
+        if not self.task_host.loop.is_here():
+            return ScriptError(_NOT_RUNNING.format(self.name))
+        if self.failure is None:
+            busy, _ = self._busy()
+            if busy is None:
+                self._fail(self._failure(Blocked()))
+            else:
+                busy._engine.block()
+        assert self.failure is not None
+        return self.referee.error(self.failure)
 
     def admit(self, arrival: Arrival[Connection]) -> bool:
         """There is a connection. Return whether it is to be kept."""
@@ -871,6 +904,8 @@ class TcpServer(Address, Played, ServerScript[Connection]):
         self.stopped = True
         if self._watcher is not None:
             self._watcher.stop()
+        if self._loop_watcher is not None:
+            self._loop_watcher.stop()
         self._wake()
         with anyio.CancelScope(shield=True):
             if self._lender is None:

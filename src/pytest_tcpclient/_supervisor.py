@@ -151,6 +151,10 @@ class Supervisor:
             self._told.append((task, failure))
         return self._verdict.settle(failure)
 
+    def error(self, failure: Failure) -> BaseException:
+        """The error for a failure, which is not settled by that."""
+        return self._verdict.error(failure)
+
     def reopen(self, failure: Failure) -> None:
         """It was raised where the test has not seen it."""
         self._verdict.reopen(failure)

@@ -23,7 +23,7 @@ from types import FrameType
 
 import anyio
 
-from ._errors import ScriptMismatch
+from ._errors import ScriptMismatch, add_note
 from ._event_loop import is_cancellation
 from ._failure import Failure, Raised, Standing
 from ._report import aside, origin, render, standing
@@ -84,7 +84,7 @@ class Verdict:
     def settle(self, failure: Failure) -> BaseException:
         """The error for a failure, which is settled by being raised."""
         self._settled.add(id(failure))
-        return self._error(failure)
+        return self.error(failure)
 
     def reopen(self, failure: Failure) -> None:
         """It was raised where nobody could catch it."""
@@ -134,7 +134,7 @@ class Verdict:
         elif raised is None:
             spots = where(failure)
         elif failure.only_the_end and not _is_connection_error(raised):
-            _note(raised, aside(failure))
+            add_note(raised, aside(failure))
             self._settled.add(id(failure))
             return raised
         else:
@@ -142,7 +142,7 @@ class Verdict:
         if error_of_script is not None and own is None:
             spots += spots_of_error(error_of_script)
         self._settled.update(map(id, self._failures))
-        error = self._foreign or self._error(failure, others)
+        error = self._foreign or self.error(failure, others)
         if error is not error_of_script:
             error.__suppress_context__ = True
         self._given = error.with_traceback(traceback_of(spots))
@@ -151,7 +151,7 @@ class Verdict:
     def give_again(self, why: str) -> BaseException | None:
         """The failure that was the verdict before, if there was one, with a note."""
         if self._given is not None:
-            _note(self._given, why)
+            add_note(self._given, why)
         return self._given
 
     def explain(self, raised: BaseException, standings: Iterable[Standing]) -> None:
@@ -159,7 +159,7 @@ class Verdict:
         if isinstance(raised, self._rules.passing) or self._is_own(raised):
             return
         for each in map(standing, standings):
-            _note(raised, each)
+            add_note(raised, each)
 
     def _is_own(self, error: BaseException) -> bool:
         if isinstance(error, ScriptMismatch):
@@ -176,10 +176,14 @@ class Verdict:
                 return failure
         return None
 
-    def _error(self, failure: Failure, others: Iterable[BaseException] = ()) -> BaseException:
+    def error(self, failure: Failure, others: Iterable[BaseException] = ()) -> BaseException:
+        """The error for a failure, which is not settled by that.
+
+        :param others: what the test has raised besides.
+        """
         error = _raised_by(failure)
         if error is not None:
-            _note(error, origin(failure))
+            add_note(error, origin(failure))
             return error
         raised = ["".join(traceback.format_exception_only(other)).strip() for other in others]
         then = [f"raised {error}" for error in raised]
@@ -227,10 +231,3 @@ def _is_connection_error(raised: BaseException) -> bool:
 def _raised_by(failure: Failure) -> BaseException | None:
     """The error of a function of the script that is the failure, if it is one."""
     return failure.problem.error if isinstance(failure.problem, Raised) else None
-
-
-def _note(error: BaseException, text: str) -> None:
-    """Add a note (PEP 678), once. Python 3.10 does not print it, but pytest does."""
-    notes = error.__dict__.setdefault("__notes__", [])
-    if text not in notes:
-        notes.append(text)

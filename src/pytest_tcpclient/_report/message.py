@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from .._contents import ANY, Predicate
 from .._failure import (
+    Blocked,
     CutOff,
     Differs,
     Ended,
@@ -143,6 +144,12 @@ def headline(failure: Failure) -> Headline:
                 "Client is not connected.",
                 "Did you forget to call `asyncio.open_connection`?",
                 "Did you forget to connect the client?",
+            )
+        case Blocked():
+            return Headline(
+                "The client blocks the event loop in which the server runs, and waits for it.",
+                hint="Call it in a thread (`await anyio.to_thread.run_sync(...)`), or use "
+                "`blocking_tcpserver`.",
             )
         case Raised(error):
             assert step is not None
