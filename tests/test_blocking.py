@@ -956,6 +956,98 @@ def test_it(blocking_tcpserver):
     )
 
 
+def test_a_client_that_connects_again(pytester, backend):
+    """After the grace: in the thread of the test it is told the failure, in others refused."""
+    source = """
+def patient(server):
+    while True:
+        try:
+            with connect(server) as client:
+                client.sendall(b"World")
+                client.recv(1)
+        except OSError:
+            time.sleep(0.02)
+
+def test_connects(blocking_tcpserver):
+    blocking_tcpserver.expect_connect()
+    blocking_tcpserver.expect_bytes(b"Hello")
+    patient(blocking_tcpserver)
+
+def test_wraps(blocking_tcpserver):
+    blocking_tcpserver.expect_connect()
+    blocking_tcpserver.expect_bytes(b"Hello")
+    try:
+        patient(blocking_tcpserver)
+    except Exception as error:
+        raise ValueError("no answer") from error
+
+@pytest.mark.tcpserver(path=True)
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no unix sockets")
+def test_on_a_path(blocking_tcpserver):
+    blocking_tcpserver.expect_connect()
+    blocking_tcpserver.expect_bytes(b"Hello")
+    while True:
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(blocking_tcpserver.path)
+                client.sendall(b"World")
+                client.recv(1)
+            except OSError:
+                time.sleep(0.02)
+
+def test_of_a_wider_scope(wide):
+    with wide.script() as script:
+        script.expect_connect()
+        script.expect_bytes(b"Hello")
+        patient(wide)
+
+@pytest.fixture(scope="module")
+def wide():
+    with open_blocking_tcp_server() as server:
+        yield server
+
+errors = []
+
+def test_in_a_thread(blocking_tcpserver):
+    blocking_tcpserver.expect_connect()
+    blocking_tcpserver.expect_bytes(b"Hello")
+
+    def until_refused():
+        while not errors:
+            try:
+                with connect(blocking_tcpserver) as client:
+                    client.sendall(b"World")
+                    client.recv(1)
+            except ConnectionRefusedError as error:
+                errors.append(error)
+            except OSError:
+                pass
+
+    thread = threading.Thread(target=until_refused)
+    thread.start()
+    thread.join()
+
+def test_nothing_is_left():
+    assert len(errors) == 1
+    assert "connect" not in vars(socket.socket)
+"""
+    ran = run_sync(pytester, source, backend=backend)
+    assert ran.passed == ["test_nothing_is_left"]
+    assert {each.when for each in ran.others.values()} == {"call"}
+    wrong = "Failed: Expected to read b'Hello' but actually read b'World'"
+    assert [(name, each.line, each.at) for name, each in ran.others.items()] == [
+        ("test_connects", wrong, "client = socket.create_connection(server.address)"),
+        ("test_wraps", wrong, 'raise ValueError("no answer") from error'),
+        ("test_on_a_path", wrong, "client.connect(blocking_tcpserver.path)"),
+        ("test_of_a_wider_scope", wrong, "client = socket.create_connection(server.address)"),
+        ("test_in_a_thread", wrong, 'blocking_tcpserver.expect_bytes(b"Hello")'),
+    ]
+    assert "Then the client raised ValueError: no answer" in ran.others["test_wraps"].text
+    for each in ran.others.values():
+        assert each.seconds < 3
+        assert "_refusal.py" not in each.text
+
+
 @pytest.mark.parametrize("method", ["signal", "thread"])
 def test_pytest_timeout(pytester, method):
     """Both of its methods show the reason of the server."""

@@ -26,9 +26,7 @@ from typing import Any
 
 from ._errors import ScriptError, ScriptMismatch, add_note
 from ._hooks import Hooks
-
-#: Where a socket listens: host and port, or a path.
-Location = tuple[str, int] | str
+from ._location import Location, leads_to
 
 #: Milliseconds in which a kernel delivers what was sent, however busy it is.
 _DELIVERY = 100
@@ -47,7 +45,7 @@ class LoopWatcher:
     """Sees the clients of one server that block its event loop.
 
     :param name: of the server.
-    :param locations: where it listens.
+    :param where: it listens.
     :param thread: of its event loop.
     :param limit: seconds for which a client may wait in vain.
     :param blocked: called by a client that would wait longer: gives the error for it.
@@ -56,7 +54,7 @@ class LoopWatcher:
     def __init__(
         self,
         name: str,
-        locations: set[Location],
+        where: set[Location],
         thread: int,
         limit: float,
         blocked: Callable[[], BaseException],
@@ -65,7 +63,7 @@ class LoopWatcher:
         self.thread = thread
         self.limit = limit
         self.blocked = blocked
-        self._locations = locations
+        self._where = where
         # A process that was forked has the same threads, and another event loop.
         self._process = os.getpid()
 
@@ -83,12 +81,7 @@ class LoopWatcher:
             there = client.getpeername()
         except OSError:
             return False  # It is not connected to anybody.
-        if isinstance(there, tuple):
-            host, port = there[0].removeprefix("::ffff:"), there[1]
-            places: set[Location] = {(each, port) for each in (host, "0.0.0.0", "::")}
-        else:
-            places = {there}
-        return bool(places & self._locations) and self._process == os.getpid()
+        return leads_to(there, self._where) and self._process == os.getpid()
 
 
 def _server_of(client: socket.socket, watchers: list[LoopWatcher]) -> LoopWatcher | None:
@@ -146,8 +139,7 @@ def _do_handshake(original: Callable[..., Any], watchers: list[LoopWatcher]) -> 
                 try:
                     return _wait(server, client, original, block)
                 except (ScriptMismatch, ScriptError):
-                    # After an error that it does not know the ssl module leaves it open.
-                    client.close()
+                    client.close()  # The ssl module leaves it open after such an error.
                     raise
         return original(client, block)
 

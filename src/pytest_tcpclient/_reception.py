@@ -17,10 +17,10 @@ from typing import Generic, Protocol, TypeVar
 import anyio
 from anyio.abc import SocketListener, SocketStream
 
-from ._blocked_loop import Location
 from ._conversation import NOT_ERRORS
 from ._host import Host
 from ._listening import BACKLOG, UnixListener, hold, listener_of
+from ._location import Location, locations
 from ._matchers import NamedMatcher
 from ._pairing import Pairing
 from ._performer import GONE
@@ -117,8 +117,7 @@ class Reception(Generic[Expected]):
 
     def locations(self) -> set[Location]:
         """Where its sockets listen."""
-        names = (each.getsockname() for each in self._sockets)
-        return {name[:2] if isinstance(name, tuple) else name for name in names}
+        return locations(each.getsockname() for each in self._sockets)
 
     def overhear(self) -> None:
         """See what the first of those say, although nobody waits for it: for the report."""

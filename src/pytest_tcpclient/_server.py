@@ -47,6 +47,7 @@ from ._handle import Handle
 from ._host import Host
 from ._interlude import Interlude
 from ._listening import listen_at
+from ._location import Location
 from ._options import Options
 from ._reception import HEARD, Arrival, Reception
 from ._report import headline
@@ -656,8 +657,10 @@ class TcpServer(Address, Played, ServerScript[Connection]):
             self._watcher.start()
 
     def _watch_loop(self) -> None:
-        where, thread = self._reception.locations(), self.task_host.loop.thread
-        self._loop_watcher = LoopWatcher(self.name, where, thread, self._limit(None), self._blocked)
+        thread = self.task_host.loop.thread
+        self._loop_watcher = LoopWatcher(
+            self.name, self.locations(), thread, self._limit(None), self._blocked
+        )
         self._loop_watcher.start()
 
     def _blocked(self) -> BaseException:
@@ -885,6 +888,10 @@ class TcpServer(Address, Played, ServerScript[Connection]):
     async def refuse(self) -> None:
         """Refuse connections from now on. The address is kept for the next script."""
         await self._reception.hold()
+
+    def locations(self) -> set[Location]:
+        """Where it listens, whether that is refused just now or not."""
+        return self._reception.locations()
 
     async def stop_accepting(self) -> None:
         """Accept no connection any more, and let go of the address."""

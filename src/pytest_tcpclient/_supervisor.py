@@ -8,7 +8,8 @@ What happens when a server has failed, in order:
 3. When the grace is over, the body of the test is cancelled: on asyncio with one plain
    ``task.cancel()``, so that its clean-up can await, and with a cancel scope half a second
    later; on trio with the cancel scope.
-4. What still goes on, in a fixture or in a thread, is refused when it connects again.
+4. What still goes on, in a fixture or in a thread, is refused when it connects again; where the
+   body of a sync test does that, it is told the failure.
 
 Whatever the body raises then, the test ends with the server's failure. A failure that
 ``join()`` raised is *settled*: what the test does with it is its own affair. But where
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from types import CodeType, CoroutineType, FrameType
 from typing import Any
 
@@ -31,6 +33,7 @@ from ._event_loop import EventLoop, current_asyncio_task, is_cancellation
 from ._failure import Failure
 from ._host import Host
 from ._options import Options
+from ._refusal import Refusal
 from ._report import render
 from ._server import Referee, TcpServer
 from ._steps import Place
@@ -78,6 +81,9 @@ class Supervisor:
         #: that is still to come.
         self._lasting = -1
         self._scope: anyio.CancelScope | None = None
+        #: The thread of a sync body.
+        self._thread = 0
+        self._refusal: Refusal | None = None
         self._task: asyncio.Task[Any] | None = None
 
     # Servers
@@ -227,15 +233,16 @@ class Supervisor:
         finally:
             self.end()
 
-    async def begin(self, code: CodeType | None) -> BaseException | None:
+    async def begin(self, code: CodeType | None, thread: int = 0) -> BaseException | None:
         """The body is about to be run.
 
         :param code: of its function, if it is known.
+        :param thread: in which it runs, if that is not the one of the event loop.
         :return: why it cannot be run.
         """
         trouble = await self._prepare()
         if trouble is None:
-            self.enter(code)
+            self.enter(code, thread)
         return trouble
 
     def is_first(self) -> bool:
@@ -245,14 +252,17 @@ class Supervisor:
         self._lasting = len(self.servers)
         return True
 
-    def enter(self, code: CodeType | None) -> None:
+    def enter(self, code: CodeType | None, thread: int = 0) -> None:
         """The body is run now."""
         self._invite()
+        self._thread = thread
         self._code, self._watches, self._over, self._stuck = code, True, False, None
         self._told.clear()
 
     def end(self) -> None:
         """The body is over. A guest that has not come through it is of no use to the next one."""
+        if self._refusal is not None:
+            self._refusal.stop()
         self.guests.clear()
         while self._homes:
             guest, home = self._homes.pop()
@@ -365,6 +375,7 @@ class Supervisor:
         if not self._is_over(server, failure):  # In a fixture, or a thread.
             if self._body is None and self._watches:
                 self._tell_why(failure)
+                self._refuse(failure)
             for each in (*self.servers, *self.guests):
                 await each.refuse()
 
@@ -382,6 +393,12 @@ class Supervisor:
         """
         text = render(failure, hint_in_line=self._rules.hint_in_line)
         sys.stderr.write(f"\nThe test goes on, although its server has failed:\n{text}\n")
+
+    def _refuse(self, failure: Failure) -> None:
+        """End a sync test where its client connects again."""
+        where = (each.locations() for each in (*self.servers, *self.guests))
+        self._refusal = Refusal(self._thread, set().union(*where), partial(self.error, failure))
+        self._refusal.start()
 
     def _is_over(self, server: TcpServer, failure: Failure) -> bool:
         return self._over or bool(server.joining) or not self._verdict.is_open(failure)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 _MACHINERY = frozenset(
     (
         "_pytest anyio asyncio concurrent contextlib exceptiongroup outcome pluggy pytest "
-        "pytest_asyncio pytest_tcpclient pytest_trio sniffio ssl trio uvloop"
+        "pytest_asyncio pytest_tcpclient pytest_trio sniffio socket ssl trio uvloop"
     ).split()
 )
 

@@ -93,9 +93,9 @@ class Watch:
         self._code = getattr(inspect.unwrap(body), "__code__", None)
         if not current().open and self.supervisor.is_first():
             # There is nothing to wait for.
-            self.bridge.post(self.supervisor.enter, self._code)
+            self.bridge.post(self.supervisor.enter, self._code, self._thread)
         else:
-            trouble = self.bridge.run("", self.supervisor.begin, self._code)
+            trouble = self.bridge.run("", self.supervisor.begin, self._code, self._thread)
             if trouble is not None:
                 raise trouble
         self.bridge.on_raised = self._note

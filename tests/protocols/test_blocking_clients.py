@@ -92,6 +92,21 @@ def test_redis_asks_for_something_else(blocking_tcpserver: BlockingTcpServer) ->
     )
 
 
+@redis_server
+def test_redis_as_it_comes(blocking_tcpserver: BlockingTcpServer) -> None:
+    """It tries again, and waits longer each time, but is told what is wrong when it does."""
+    redis = pytest.importorskip("redis")
+    blocking_tcpserver.expect_connect()
+    blocking_tcpserver.expect_frame([b"GET", b"colour"])
+
+    line = r"^Expected to get frame \[b'GET', b'colour'\] but actually got frame"
+    began = time.monotonic()
+    with pytest.raises(ScriptMismatch, match=line):
+        redis.Redis(host="localhost", port=blocking_tcpserver.port).get("color")
+    assert time.monotonic() - began < FAST
+    failure_of(blocking_tcpserver)
+
+
 # paho-mqtt, which has a thread of its own
 
 mqtt_server = pytest.mark.tcpserver(framing=Packets())

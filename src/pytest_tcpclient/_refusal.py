@@ -1,0 +1,61 @@
+"""Ends a sync test whose server has failed, at the line at which its client connects again.
+
+The body of a sync test cannot be cancelled, and a client that connects again is only refused:
+for as long as its patience lasts, and many wait longer before each attempt. So where it does
+that in the thread of the test it is told the failure itself, which no client takes for a
+fault of the network.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ._hooks import Hooks
+from ._location import Location, leads_to
+
+
+class Refusal:
+    """Refuses the clients in one thread that connect to one of several servers.
+
+    :param thread: that of the test.
+    :param where: where the servers listen.
+    :param error: makes the error that such a client gets.
+    """
+
+    def __init__(
+        self, thread: int, where: set[Location], error: Callable[[], BaseException]
+    ) -> None:
+        self._thread = thread
+        self._where = where
+        self._error = error
+
+    def start(self) -> None:
+        """Refuse from now on."""
+        _HOOKS.add(self)
+
+    def stop(self) -> None:
+        """Refuse no more, and leave no trace."""
+        _HOOKS.remove(self)
+
+    def look_at(self, client: socket.socket, address: Any) -> None:
+        """A client connects to this address."""
+        __tracebackhide__ = True
+        if threading.get_ident() == self._thread and leads_to(address, self._where):
+            client.close()  # Most leave it open after such an error.
+            raise self._error()
+
+
+def _connect(original: Callable[..., Any], refusals: list[Refusal]) -> Callable[..., Any]:
+    def connect(client: socket.socket, address: Any, /) -> Any:
+        __tracebackhide__ = True
+        for refusal in list(refusals):  # Another thread may put an end to them.
+            refusal.look_at(client, address)
+        return original(client, address)
+
+    return connect
+
+
+_HOOKS: Hooks[Refusal] = Hooks((socket.socket, "connect", _connect))

@@ -1,0 +1,92 @@
+"""Clients that connect to a server that has failed, in the thread of a sync test."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+import pytest
+
+from pytest_tcpclient import ScriptMismatch
+from pytest_tcpclient._location import leads_to, locations
+from pytest_tcpclient._refusal import Refusal
+
+
+@contextlib.contextmanager
+def listening():
+    """A socket to which one can connect."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+@contextlib.contextmanager
+def refused(listener):
+    """While it lasts, whoever connects there from this thread is told why not."""
+    where = locations([listener.getsockname()])
+    refusal = Refusal(threading.get_ident(), where, lambda: ScriptMismatch("wrong"))
+    refusal.start()
+    try:
+        yield
+    finally:
+        refusal.stop()
+
+
+def test_who_connects_is_told():
+    """And his socket is closed: hardly anybody does that after an error that he does not know."""
+    with listening() as listener, refused(listener):
+        with socket.socket() as client:
+            for _ in range(2):
+                with pytest.raises(ScriptMismatch, match=r"^wrong$"):
+                    client.connect(listener.getsockname())
+            assert client.fileno() == -1
+        with pytest.raises(ScriptMismatch):
+            socket.create_connection(("localhost", listener.getsockname()[1]))
+    assert "connect" not in vars(socket.socket)
+
+
+def test_others_connect():
+    """From other threads, and to others; and everybody afterwards."""
+    addresses = []
+
+    def connect(listener):
+        with socket.create_connection(listener.getsockname()) as client:
+            addresses.append(client.getpeername())
+
+    with listening() as one, listening() as other:
+        with refused(one):
+            connect(other)
+            thread = threading.Thread(target=connect, args=(one,))
+            thread.start()
+            thread.join()
+            with socket.socket() as client, pytest.raises(TypeError):
+                client.connect("nowhere")
+        connect(one)
+        assert addresses == [other.getsockname(), one.getsockname(), one.getsockname()]
+
+
+@pytest.mark.parametrize(
+    ("name", "leading", "astray"),
+    [
+        (
+            ("127.0.0.1", 80),
+            [("127.0.0.1", 80), ("localhost", 80), ("::ffff:127.0.0.1", 80, 0, 0)],
+            [
+                ("127.0.0.1", 81),
+                ("127.0.0.2", 80),
+                ("::1", 80, 0, 0),
+                "127.0.0.1",
+                bytearray(b"path"),
+            ],
+        ),
+        (("::1", 80, 0, 0), [("::1", 80), ("::1", 80, 0, 0), ("localhost", 80)], [("::2", 80)]),
+        (("0.0.0.0", 80), [("127.0.0.1", 80), ("192.0.2.1", 80)], [("127.0.0.1", 81)]),
+        (("::", 80, 0, 0), [("::1", 80, 0, 0), ("127.0.0.1", 80)], [("::1", 81)]),
+        ("/run/redis", ["/run/redis"], ["/run/other", ("/run/redis", 80), ""]),
+    ],
+)
+def test_which_addresses_lead_to_a_socket(name, leading, astray):
+    """By what the socket itself says of where it is."""
+    where = locations([name])
+    assert [leads_to(each, where) for each in leading] == [True] * len(leading)
+    assert [leads_to(each, where) for each in astray] == [False] * len(astray)
