@@ -5,14 +5,34 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._checked import checked_bytes, checked_flag, checked_seconds
 
 if TYPE_CHECKING:
+    from typing import TypedDict
+
     from ._framings import Checked, Framing
     from ._tls_setting import TLS, SSLContext
+
+    class Settings(TypedDict, total=False):
+        """The options of a server, as keyword arguments."""
+
+        host: str | None
+        port: int
+        path: str | os.PathLike[str] | bool | None
+        tls: bool | TLS | SSLContext | None
+        timeout: float
+        framing: Framing[Any]
+        newline: bytes
+        name: str | None
+        strict: bool
+        check_pending: bool
+        check_unexpected: bool
+        check_extra_connections: bool
+        check_left_open: bool
+        check_streams: bool
+
 
 #: What is checked besides the script itself. Each can be switched off.
 CHECKS = (
@@ -24,27 +44,8 @@ CHECKS = (
 )
 
 
-class Settings(TypedDict, total=False):
-    """The options of a server, as keyword arguments."""
-
-    host: str | None
-    port: int
-    path: str | os.PathLike[str] | bool | None
-    tls: bool | TLS | SSLContext | None
-    timeout: float
-    framing: Framing[Any]
-    newline: bytes
-    name: str | None
-    strict: bool
-    check_pending: bool
-    check_unexpected: bool
-    check_extra_connections: bool
-    check_left_open: bool
-    check_streams: bool
-
-
-@dataclass(frozen=True)
-class Options:
+# Loaded by every run of pytest. (To make a dataclass takes four times as long.)
+class Options(NamedTuple):
     """The settings of one server.
 
     :ivar host: where to listen: an IP address, or ``None`` or ``"localhost"`` for
@@ -98,17 +99,17 @@ class Options:
             strict = checked_flag("strict", settings.pop("strict"))
             changes = dict.fromkeys(CHECKS, strict)
             if strict:
-                changes["check_streams"] = Options.check_streams  # One script, one verdict.
+                changes["check_streams"] = _DEFAULTS.check_streams  # One script, one verdict.
         for name, value in settings.items():
             changes[name] = _CHECKED[name](name, value)
         on_port = {"host", "port"}.intersection(changes)
         if changes.get("path") is not None:
             if on_port:
                 raise ValueError(f"a server listens on a path or on a {min(on_port)}, not on both")
-            changes |= {"host": Options.host, "port": Options.port}
+            changes |= {"host": _DEFAULTS.host, "port": _DEFAULTS.port}
         elif on_port:
-            changes["path"] = Options.path
-        return replace(self, **changes)
+            changes["path"] = _DEFAULTS.path
+        return self._replace(**changes)
 
 
 def _checked_host(name: str, value: object) -> str | None:
@@ -181,4 +182,6 @@ _CHECKED: dict[str, Callable[[str, Any], Any]] = {
     "name": _checked_name,
     **dict.fromkeys(CHECKS, checked_flag),
 }
-assert list(_CHECKED) == [each.name for each in fields(Options)]
+assert tuple(_CHECKED) == Options._fields
+
+_DEFAULTS = Options()
