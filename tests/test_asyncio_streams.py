@@ -15,7 +15,6 @@ from runs import INI
 from pytest_tcpclient import ScriptMismatch
 from pytest_tcpclient._asyncio_streams import _HOOKS, ClientStreams, StreamsWatcher, _key
 from pytest_tcpclient._conversation import Streams
-from pytest_tcpclient._hooks import Hooks
 
 pytestmark = pytest.mark.anyio
 
@@ -290,83 +289,6 @@ def test_what_two_ends_have_in_common(client, server, key):
 
 
 # The hooks themselves
-
-
-class Watcher:
-    """Notes what it is told."""
-
-    def __init__(self):
-        self.told = []
-
-    def connected(self, protocol, transport):
-        self.told.append((protocol, transport))
-
-
-def test_hooks_of_two_kinds_nest():
-    """A pytest within pytest may have a package of its own: each puts back what it found."""
-    outer, inner = Hooks(*_HOOKS.places), Hooks(*_HOOKS.places)
-    one, two = Watcher(), Watcher()
-    outer.add(one)
-    hooks = classes()
-    inner.add(two)
-    assert classes() != hooks
-    inner.remove(two)
-    assert classes() == hooks
-    outer.remove(one)
-
-
-def test_hooks_are_made_once():
-    """Unless what they stand for is something else by then."""
-    hooks = Hooks(*_HOOKS.places)
-    watcher = Watcher()
-    hooks.add(watcher)
-    first = classes()
-    hooks.remove(watcher)
-    hooks.remove(watcher)  # It is not told of anything any more, and that is all.
-    hooks.add(watcher)
-    assert classes() == first
-    hooks.remove(watcher)
-
-    def close(writer):
-        pass
-
-    StreamWriter.close = close
-    try:
-        hooks.add(watcher)
-        assert [one is other for one, other in zip(classes(), first, strict=True)].count(False) == 1
-        assert StreamWriter.close.__wrapped__ is close
-        hooks.remove(watcher)
-        assert StreamWriter.close is close
-    finally:
-        StreamWriter.close = ORIGINALS[1]
-    assert classes() == ORIGINALS
-
-
-def test_hooks_that_others_are_on_top_of():
-    """They cannot be removed, and do nothing any more; theirs are not removed."""
-    hooks = Hooks(*_HOOKS.places)
-    one, two = Watcher(), Watcher()
-    hooks.add(one)
-    ours = StreamReaderProtocol.connection_made
-
-    def theirs(protocol, transport):
-        return ours(protocol, transport)
-
-    StreamReaderProtocol.connection_made = theirs
-    try:
-        hooks.remove(one)
-        assert StreamReaderProtocol.connection_made is theirs
-        hooks.add(two)
-        loop = asyncio.new_event_loop()
-        protocol = StreamReaderProtocol(StreamReader(loop=loop), loop=loop)
-        transport = asyncio.Transport()
-        protocol.connection_made(transport)
-        loop.close()
-        assert (one.told, two.told) == ([], [(protocol, transport)])
-        hooks.remove(two)
-        assert StreamReaderProtocol.connection_made is theirs
-    finally:
-        StreamReaderProtocol.connection_made = ORIGINALS[0]
 
 
 @pytest.mark.tcpserver(check_streams=True, timeout=10)

@@ -9,13 +9,14 @@ import os
 import select
 import socket
 import ssl
+import struct
 import sys
 import threading
 
 import anyio
 import pytest
 from clients import connect
-from runs import EVERY_RUNNER, run
+from runs import EVERY_RUNNER, RUNNERS, run
 
 from pytest_tcpclient import (
     ScriptError,
@@ -31,12 +32,14 @@ needs_certificates = pytest.mark.skipif(
     importlib.util.find_spec("trustme") is None, reason="trustme is not installed"
 )
 
+needs_unix_sockets = pytest.mark.skipif(sys.platform == "win32", reason="there are no unix sockets")
+
 LINE = "The client blocks the event loop in which the server runs, and waits for it."
 
 #: What the error of a client gets that has waited for so long as it wanted.
 NOTE = (
-    "The client waited for the server {} in the thread of the event loop in which that runs, so "
-    "that nothing could come: use `blocking_tcpserver`, or call the client in a thread "
+    "The client waited for the server {} in the thread of the event loop in which that runs, and "
+    "which could do nothing meanwhile: use `blocking_tcpserver`, or call the client in a thread "
     "(`await anyio.to_thread.run_sync(...)`)."
 )
 
@@ -133,7 +136,7 @@ async def test_a_client_that_waits(tcpserver, receive):
         await fails(tcpserver, lambda: receive(client))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no unix sockets")
+@needs_unix_sockets
 @pytest.mark.tcpserver(path=True)
 async def test_a_client_of_a_unix_socket(tcpserver):
     """It is known by the path."""
@@ -151,7 +154,7 @@ async def test_a_client_of_a_server_that_listens_everywhere(tcpserver):
 
 
 async def test_a_client_with_much_patience(tcpserver):
-    """It would wait longer than the server does for anything: that cannot be meant."""
+    """It would wait longer than anybody wants to."""
     greeted(tcpserver)
     with connected(tcpserver) as client:
         client.settimeout(60)
@@ -277,10 +280,199 @@ def test_an_event_loop_that_does_not_run():
     loop.run_until_complete(block.__aexit__(None, None, None))
     loop.close()
     assert str(caught.value) == (
-        "a client waits for the server blue in a thread whose event loop it needs, and which does "
-        "not run that now: for a sync test there are `blocking_tcpserver` and "
+        "a client waits for the server blue in the thread of its event loop, which is not running: "
+        "for sync tests and fixtures there are `blocking_tcpserver` and "
         "`open_blocking_tcp_server()`"
     )
+
+
+@pytest.mark.parametrize("runner", [RUNNERS["anyio on asyncio"], RUNNERS["anyio on uvloop"]])
+def test_a_client_in_a_callback(pytester, runner):
+    """It is no task. The body waits for it, and is ended."""
+    if runner.needs:
+        pytest.importorskip(runner.needs)
+    source = """
+        async def test_it(tcpserver):
+            tcpserver.expect_connect()
+            tcpserver.send_bytes(b"World")
+            raised = []
+
+            def client():
+                with socket.create_connection(tcpserver.address) as client:
+                    try:
+                        client.recv(5)
+                    except ScriptMismatch as error:
+                        raised.append(error)
+
+            asyncio.get_running_loop().call_soon(client)
+            try:
+                await anyio.sleep(60)
+            finally:
+                assert len(raised) == 1
+    """
+    [result] = run(pytester, runner, source).others.values()
+    assert (result.when, result.line) == ("call", f"Failed: {LINE}")
+    assert result.at == "await anyio.sleep(60)"
+    assert result.seconds < 3
+    assert "Then the client waited, and was cancelled after 0.2 s." in result.text
+
+
+@pytest.mark.parametrize("runner", EVERY_RUNNER)
+def test_a_client_between_two_scripts(pytester, runner):
+    """The server that plays them answers nobody then, and goes on."""
+    if runner.mark == "trio":
+        pytest.skip("its fixtures are not of a wider scope")
+    scope = "module" if runner.mark == "anyio" else "function"
+    source = f"""
+        from pytest_tcpclient import open_tcp_server
+
+        async def ask(server):
+            with socket.create_connection(server.address) as client:
+                return client.recv(5)
+
+        async def talk(server):
+            async with server.script() as script:
+                script.expect_connect()
+                script.send_bytes(b"World")
+                async with await connect(server) as client:
+                    assert await client.receive() == b"World"
+
+        @fixture(scope={scope!r})
+        async def wide():
+            async with open_tcp_server(name="blue") as server:
+                await talk(server)
+                yield server
+
+        async def test_one(wide):
+            await ask(wide)
+
+        async def test_other(wide):
+            await talk(wide)
+    """
+    if scope == "module":
+        source += f"""
+        @pytest.fixture(scope="module")
+        def anyio_backend():
+            return {runner.backend!r}
+        """
+    ran = run(pytester, runner, source)
+    assert ran.passed == ["test_other"]
+    result = ran.others["test_one"]
+    assert (result.when, result.line) == (
+        "call",
+        "pytest_tcpclient.ScriptError: a client waits for the server blue, which plays scripts and "
+        "is between two of them: connect inside of `async with server.script()`",
+    )
+
+
+@pytest.mark.parametrize("path", [None, pytest.param(True, marks=needs_unix_sockets)])
+async def test_a_client_of_a_server_that_listens_again(tcpserver_factory, path):
+    """A unix socket has another name then."""
+    options = {} if path is None else {"path": path}
+    server = await tcpserver_factory(**options)
+    server.stop_listening()
+    server.resume_listening()
+    await server.join()
+    server.expect_connect()
+    server.send_bytes(b"World", b"again")
+    with connected(server) as client:
+        await fails(server, lambda: client.recv(5))
+
+
+async def test_the_second_of_two_connections(tcpserver):
+    """It is that whose client waits which has failed."""
+    one = tcpserver.expect_connect()
+    one.expect_bytes(b"for one")
+    two = tcpserver.expect_connect()
+    two.expect_bytes(b"for two")
+    async with await connect(tcpserver):
+        await one.wait()
+        with connected(tcpserver) as client:
+            await two.wait()
+            await fails(tcpserver, lambda: client.recv(5))
+    assert tcpserver.failure.connection == 2
+    assert tcpserver.failure.step.arguments == (b"for two",)
+
+
+async def test_a_connection_that_nobody_expects(tcpserver):
+    """The step of no other one has failed by that."""
+    one = tcpserver.expect_connect()
+    one.expect_bytes(b"for one", timeout=60)
+    async with await connect(tcpserver):
+        await one.wait()
+        with connected(tcpserver) as client:
+            await fails(tcpserver, lambda: client.recv(5))
+    assert tcpserver.failure.step is None
+
+
+async def test_a_connection_that_has_not_been_accepted(tcpserver):
+    """It will be the next one."""
+    one = tcpserver.expect_connect()
+    tcpserver.expect_connect()
+    async with await connect(tcpserver):
+        await one.wait()
+        with connected(tcpserver) as client:
+            await fails(tcpserver, lambda: client.recv(5))
+    assert tcpserver.failure.connection == 2
+
+
+async def test_a_failure_that_was_dealt_with(tcpserver):
+    """What comes after it is another one. The test fails with it if it does not catch it."""
+    tcpserver.expect_connect(timeout=0)
+    with pytest.raises(ScriptMismatch, match=r"^Timed out waiting for client to connect\."):
+        await tcpserver.join()
+    with connected(tcpserver) as client, pytest.raises(ScriptMismatch) as caught:
+        client.recv(5)
+    assert first_line(caught) == LINE
+    tcpserver.referee.settle(caught.value.failure)
+
+
+def test_a_failure_of_an_earlier_test(pytester):
+    """Its server is of no use any more, and says so."""
+    source = """
+        from pytest_tcpclient import open_tcp_server
+
+        @pytest.fixture(scope="module")
+        def anyio_backend():
+            return "asyncio"
+
+        @pytest.fixture(scope="module")
+        async def wide():
+            async with open_tcp_server(name="blue") as server:
+                yield server
+
+        async def test_one(wide):
+            wide.expect_connect(timeout=0)
+            await wide.join()
+
+        async def test_other(wide):
+            with socket.create_connection(wide.address) as client:
+                client.recv(5)
+    """
+    ran = run(pytester, RUNNERS["anyio on asyncio"], source)
+    assert ran.others["test_other"].line == (
+        "pytest_tcpclient.ScriptError: a client waits for the server blue that has failed in an "
+        "earlier test: give each test a script of its own, `server.script()`"
+    )
+
+
+def test_an_event_loop_that_has_moved():
+    """It was made here, and runs in another thread: so it goes on."""
+    loop = asyncio.new_event_loop()
+    block = open_tcp_server()
+    server = loop.run_until_complete(block.__aenter__())
+    server.expect_connect()
+    server.wait(0.3)  # Longer than is looked for what has come.
+    server.send_bytes(b"World")
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    with connected(server) as client:
+        for received in (b"Wor", b"ld"):
+            assert client.recv(len(received), socket.MSG_WAITALL) == received
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.run_until_complete(block.__aexit__(None, None, None))
+    loop.close()
 
 
 # Clients that wait for as long as they want
@@ -369,7 +561,20 @@ async def test_what_does_not_wait_is_none_of_our_business(tcpserver):
             client.recv(5, socket.MSG_DONTWAIT)
         with pytest.raises(BlockingIOError):
             client.recv_into(bytearray(5), 5, socket.MSG_DONTWAIT)
+        with pytest.raises(OSError, match="Invalid argument"):
+            client.recv(1, socket.MSG_OOB)
         assert client.recv(0) == b""
+        assert client.recv_into(bytearray()) == 0
+        with client.makefile("rb", buffering=0) as file:
+            assert file.readinto(bytearray()) == 0
+        os.set_blocking(client.fileno(), False)  # As it is for whoever shares it with asyncio.
+        with pytest.raises(BlockingIOError):
+            client.recv(5)
+        os.set_blocking(client.fileno(), True)
+        limit = struct.pack("ll", 0, 10_000)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        with pytest.raises(BlockingIOError):
+            client.recv(5)
         client.setblocking(False)
         with pytest.raises(BlockingIOError):
             client.recv(5)
@@ -378,6 +583,36 @@ async def test_what_does_not_wait_is_none_of_our_business(tcpserver):
     with socket.socket() as lonely, pytest.raises(OSError) as caught:  # noqa: PT011
         lonely.recv(5)
     assert caught.value.errno == errno.ENOTCONN
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ((-1,), ValueError),
+        (("5",), TypeError),
+        ((1.5,), TypeError),
+        ((), TypeError),
+        ((5, "x"), TypeError),
+        ((5, 0, 0), TypeError),
+    ],
+)
+async def test_wrong_arguments(tcpserver, arguments, error):
+    """What is wrong with them the socket says itself, and the server goes on."""
+    tcpserver.expect_connect()
+    with connected(tcpserver) as client:
+        with pytest.raises(error):
+            client.recv(*arguments)
+        for into in (5, b"const", None):
+            with pytest.raises((TypeError, ValueError, BufferError)):
+                client.recv_into(into)
+        for size in (-1, 6, "x"):
+            with pytest.raises((TypeError, ValueError)):
+                client.recv_into(bytearray(5), size)
+        with pytest.raises(TypeError):
+            client.recv_into(bytearray(5), colour="red")
+        with pytest.raises(TypeError):
+            client.recv(bufsize=5)
+    await tcpserver.join()
 
 
 async def test_a_client_in_a_thread(tcpserver):
@@ -427,6 +662,56 @@ async def test_a_handshake_that_does_not_wait(tcpserver):
     with client, pytest.raises(ssl.SSLWantReadError):
         client.do_handshake()
     await tcpserver.join()
+
+
+@needs_certificates
+@pytest.mark.tcpserver(tls=True)
+async def test_a_handshake_that_has_been_done(tcpserver):
+    """In a thread, say: there is nothing to wait for."""
+    tcpserver.expect_connect()
+    tcpserver.expect_disconnect(clean=False)
+    context = tcpserver.client_ssl_context()
+
+    def client():
+        return context.wrap_socket(connected(tcpserver), server_hostname="localhost")
+
+    with await anyio.to_thread.run_sync(client) as client:
+        client.do_handshake()
+    await tcpserver.join()
+
+
+async def test_sockets_of_other_kinds(tcpserver):
+    """A datagram socket may have the same port, an IPv6 one the same, too, and a pair none."""
+    port = tcpserver.port
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as answering:
+        answering.bind(("127.0.0.1", 0))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.connect(("127.0.0.1", port))
+            client.settimeout(0.01)
+            with pytest.raises((TimeoutError, ConnectionRefusedError)) as caught:
+                client.recv(5)
+            assert not hasattr(caught.value, "__notes__")
+    one, other = socket.socketpair()
+    with one, other:
+        one.settimeout(0.01)
+        with pytest.raises(TimeoutError) as caught:
+            one.recv(5)
+        assert not hasattr(caught.value, "__notes__")
+
+
+class Strange(socket.socket):
+    """It has an idea of its own of where it is connected to."""
+
+    def getpeername(self):
+        raise ZeroDivisionError
+
+
+async def test_a_subclass_of_sockets(tcpserver):
+    """What it says of itself does not matter."""
+    tcpserver.expect_connect()
+    with Strange() as client:
+        client.connect(tcpserver.address)
+        await fails(tcpserver, lambda: client.recv(5))
 
 
 async def test_a_client_of_somebody_else(tcpserver):

@@ -1006,7 +1006,7 @@ def test_another_connection_than_expected(waiting: Step | None) -> None:
 def test_a_client_that_blocks_the_event_loop() -> None:
     """It waits in vain, at the step that is current."""
     conversation, _ = converse(read(b"a", 1), hang_up(2))
-    conversation.block()
+    conversation.fail_blocked()
     assert conversation.failure == Failure(
         Blocked(), read(b"a", 1), ScriptView(ahead=(hang_up(2),)), 1, SERVER
     )

@@ -461,6 +461,26 @@ def test_the_factor_multiplies_every_timeout(pytester):
     assert result.passed == ["test_it"]
 
 
+@pytest.mark.parametrize("runner", EVERY_RUNNER)
+def test_a_step_is_declared_in_a_callback(pytester, runner):
+    """On asyncio that is no task, and anyio does not start any there."""
+    source = """
+        async def test_it(tcpserver):
+            connection = tcpserver.expect_connect()
+            async with await connect(tcpserver) as client:
+                await connection.wait()
+                declare = functools.partial(tcpserver.send_bytes, b"Hello")
+                if {BACKEND!r} == "trio":
+                    trio.lowlevel.current_trio_token().run_sync_soon(declare)
+                else:
+                    asyncio.get_running_loop().call_soon(declare)
+                assert await client.receive() == b"Hello"
+    """
+    source = source.replace("{BACKEND!r}", repr(runner.backend))
+    result = run(pytester, runner, "import functools, trio\n" + textwrap.dedent(source))
+    assert result.passed == ["test_it"]
+
+
 def test_the_grace_is_set_in_the_ini_file(pytester):
     """How long a test may go on after the failure."""
     source = """

@@ -12,6 +12,9 @@ from pytest_tcpclient import ScriptMismatch
 from pytest_tcpclient._location import leads_to, locations
 from pytest_tcpclient._refusal import Refusal
 
+#: Where this machine can be reached from others.
+LAN = "192.0.2.1"
+
 
 @contextlib.contextmanager
 def listening():
@@ -80,13 +83,18 @@ def test_others_connect():
             ],
         ),
         (("::1", 80, 0, 0), [("::1", 80), ("::1", 80, 0, 0), ("localhost", 80)], [("::2", 80)]),
-        (("0.0.0.0", 80), [("127.0.0.1", 80), ("192.0.2.1", 80)], [("127.0.0.1", 81)]),
-        (("::", 80, 0, 0), [("::1", 80, 0, 0), ("127.0.0.1", 80)], [("::1", 81)]),
+        (
+            ("0.0.0.0", 80),
+            [("127.0.0.1", 80), ("127.0.0.2", 80), ("192.0.2.1", 80), ("::ffff:127.0.0.1", 80)],
+            [("127.0.0.1", 81), ("192.0.2.2", 80), ("::1", 80, 0, 0)],
+        ),
+        (("::", 80, 0, 0), [("::1", 80, 0, 0)], [("::1", 81), ("127.0.0.1", 80), ("::2", 80)]),
+        (("127.0.0.1", 80), [], [(0, 80), (16, 0, 0, 0), ("127.0.0.1",), None]),
         ("/run/redis", ["/run/redis"], ["/run/other", ("/run/redis", 80), ""]),
     ],
 )
 def test_which_addresses_lead_to_a_socket(name, leading, astray):
     """By what the socket itself says of where it is."""
     where = locations([name])
-    assert [leads_to(each, where) for each in leading] == [True] * len(leading)
-    assert [leads_to(each, where) for each in astray] == [False] * len(astray)
+    assert [leads_to(each, where, LAN) for each in leading] == [True] * len(leading)
+    assert [leads_to(each, where, LAN) for each in astray] == [False] * len(astray)

@@ -2,8 +2,8 @@
 
 A call that blocks in an async test blocks the event loop, and that of the server is the same
 one. Whatever the server is to answer, it will be able to only when the call is over. So one
-that finds nothing in the kernel waits in vain. That is certain, and is told at once: unless its
-own timeout is so short that it may be meant, then the error of that gets a note.
+that finds nothing in the kernel waits in vain. That need not be waited for, and is told at once:
+unless its own timeout is so short that it may be meant, then the error of that gets a note.
 
 There are three hooks, in which most clients that are written in Python come to wait:
 
@@ -11,7 +11,7 @@ There are three hooks, in which most clients that are written in Python come to 
 - ``do_handshake`` of ``ssl.SSLSocket``: with TLS the server has to answer before anything else.
 
 Law: nothing is told of what cannot be seen. That is the case for a client that is written in C,
-that waits for one of several sockets, or for another thread or process.
+that waits in another call or for one of several sockets, for another thread or process.
 """
 
 from __future__ import annotations
@@ -28,15 +28,23 @@ from ._errors import ScriptError, ScriptMismatch, add_note
 from ._hooks import Hooks
 from ._location import Location, leads_to
 
-#: Milliseconds in which a kernel delivers what was sent, however busy it is.
+#: Seconds: a client whose timeout is no longer is left to wait for it.
+MEANT = 3.0
+
+#: Milliseconds in which what was sent has come. (On loopback it has when ``send()`` returns, but
+#: for a kernel that has very much to do.)
 _DELIVERY = 100
 
-_DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
+#: With these a call does not wait.
+_AT_ONCE = sum(getattr(socket, name, 0) for name in ("MSG_DONTWAIT", "MSG_OOB", "MSG_ERRQUEUE"))
+
+#: How long an operating system waits for a socket of its own accord, where it can be asked.
+_RCVTIMEO: int | None = getattr(socket, "SO_RCVTIMEO", None)
 
 #: What is added to the error of a client whose patience has a limit.
 WAITED_IN_VAIN = (
-    "The client waited for the server {} in the thread of the event loop in which that runs, so "
-    "that nothing could come: use `blocking_tcpserver`, or call the client in a thread "
+    "The client waited for the server {} in the thread of the event loop in which that runs, and "
+    "which could do nothing meanwhile: use `blocking_tcpserver`, or call the client in a thread "
     "(`await anyio.to_thread.run_sync(...)`)."
 )
 
@@ -45,25 +53,26 @@ class LoopWatcher:
     """Sees the clients of one server that block its event loop.
 
     :param name: of the server.
-    :param where: it listens.
+    :param locations: says where it listens.
     :param thread: of its event loop.
-    :param limit: seconds for which a client may wait in vain.
-    :param blocked: called by a client that would wait longer: gives the error for it.
+    :param limit: seconds: a client with a longer timeout than this, or none, is not let wait.
+    :param on_blocked: called with the socket of such a client: gives the error for it, or
+        ``None`` if the event loop is not blocked by it.
     """
 
     def __init__(
         self,
         name: str,
-        where: set[Location],
+        locations: Callable[[], set[Location]],
         thread: int,
         limit: float,
-        blocked: Callable[[], BaseException],
+        on_blocked: Callable[[socket.socket], BaseException | None],
     ) -> None:
         self.name = name
         self.thread = thread
-        self.limit = limit
-        self.blocked = blocked
-        self._where = where
+        self.limit = max(limit, MEANT)
+        self.on_blocked = on_blocked
+        self._locations = locations
         # A process that was forked has the same threads, and another event loop.
         self._process = os.getpid()
 
@@ -77,11 +86,19 @@ class LoopWatcher:
 
     def serves(self, client: socket.socket) -> bool:
         """Whether a socket is connected to the server."""
+        if client.type != socket.SOCK_STREAM or self._process != os.getpid():
+            return False
         try:
-            there = client.getpeername()
+            here, there = name_of(client), socket.socket.getpeername(client)
         except OSError:
             return False  # It is not connected to anybody.
-        return leads_to(there, self._where) and self._process == os.getpid()
+        near = here[0] if isinstance(here, tuple) else ""
+        return leads_to(there, self._locations(), near)
+
+
+def name_of(client: socket.socket) -> Any:
+    """The address of a socket. (A subclass may have an idea of its own.)"""
+    return socket.socket.getsockname(client)
 
 
 def _server_of(client: socket.socket, watchers: list[LoopWatcher]) -> LoopWatcher | None:
@@ -103,59 +120,110 @@ def _has_come(client: socket.socket) -> bool:
     return bool(poll.poll(_DELIVERY))
 
 
+def _may_wait(client: socket.socket, patience: float | None) -> bool:
+    """Whether its calls wait at all for longer than its timeout says.
+
+    Somebody else may have the same connection, and have set that.
+    """
+    if patience is not None:
+        return True
+    if _RCVTIMEO is not None and any(client.getsockopt(socket.SOL_SOCKET, _RCVTIMEO, 16)):
+        return False
+    return os.name == "nt" or os.get_blocking(client.fileno())
+
+
+def _refuse(server: LoopWatcher, client: socket.socket) -> None:
+    """Raise what a client gets that would wait in vain."""
+    __tracebackhide__ = True
+    patience = client.gettimeout()
+    if (patience is None or patience > server.limit) and _may_wait(client, patience):
+        error = server.on_blocked(client)
+        if error is not None:
+            raise error
+
+
 # The hooks
 
 
 def _recv(original: Callable[..., Any], watchers: list[LoopWatcher]) -> Callable[..., Any]:
-    def recv(client: socket.socket, bufsize: int, flags: int = 0, /) -> Any:
+    def recv(client: socket.socket, *args: Any, **options: Any) -> Any:
         __tracebackhide__ = True
-        if client.gettimeout() != 0 and bufsize and not flags & _DONT_WAIT:
-            server = _server_of(client, watchers)
-            if server is not None:
-                return _wait(server, client, original, bufsize, flags)
-        return original(client, bufsize, flags)
+        if client.gettimeout() == 0:
+            return original(client, *args, **options)
+        server = _server_of(client, watchers)
+        if server is None or options or not _wants(*args):
+            return original(client, *args, **options)
+        return _wait(server, client, original, *args)
 
     return recv
 
 
+def _wants(bufsize: Any = None, flags: Any = 0, *rest: Any) -> bool:
+    """Whether ``recv()`` waits with these arguments. (What is wrong with them it says itself.)"""
+    right = isinstance(bufsize, int) and isinstance(flags, int) and not rest
+    return right and bufsize > 0 and not flags & _AT_ONCE
+
+
 def _recv_into(original: Callable[..., Any], watchers: list[LoopWatcher]) -> Callable[..., Any]:
-    def recv_into(client: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0) -> Any:
+    def recv_into(client: socket.socket, *args: Any, **options: Any) -> Any:
         __tracebackhide__ = True
-        if client.gettimeout() != 0 and not flags & _DONT_WAIT:
-            server = _server_of(client, watchers)
-            if server is not None:
-                return _wait(server, client, original, buffer, nbytes, flags)
-        return original(client, buffer, nbytes, flags)
+        if client.gettimeout() == 0:
+            return original(client, *args, **options)
+        server = _server_of(client, watchers)
+        if server is None or not _wants_into(*args, **options):
+            return original(client, *args, **options)
+        return _wait(server, client, original, *args, **options)
 
     return recv_into
 
 
+def _wants_into(
+    buffer: Any = None, nbytes: Any = 0, flags: Any = 0, *rest: Any, **other: Any
+) -> bool:
+    """The same of ``recv_into()``."""
+    try:
+        with memoryview(buffer) as view:
+            size = 0 if view.readonly else view.nbytes
+    except TypeError:
+        return False
+    return (
+        isinstance(nbytes, int)
+        and 0 <= nbytes <= size
+        and not other
+        and _wants(nbytes or size, flags, *rest)
+    )
+
+
 def _do_handshake(original: Callable[..., Any], watchers: list[LoopWatcher]) -> Callable[..., Any]:
-    def do_handshake(client: ssl.SSLSocket, block: bool = False) -> Any:
+    def do_handshake(client: ssl.SSLSocket, *args: Any, **options: Any) -> Any:
         __tracebackhide__ = True
-        if client.gettimeout() != 0:
-            server = _server_of(client, watchers)
-            if server is not None:
-                try:
-                    return _wait(server, client, original, block)
-                except (ScriptMismatch, ScriptError):
-                    client.close()  # The ssl module leaves it open after such an error.
-                    raise
-        return original(client, block)
+        if client.gettimeout() == 0 or client.version() is not None:  # It is done already.
+            return original(client, *args, **options)
+        server = _server_of(client, watchers)
+        if server is None:
+            return original(client, *args, **options)
+        try:
+            return _wait(server, client, original, *args, **options)
+        except (ScriptMismatch, ScriptError):
+            client.close()  # The ssl module leaves it open after such an error.
+            raise
 
     return do_handshake
 
 
 def _wait(
-    server: LoopWatcher, client: socket.socket, original: Callable[..., Any], *args: Any
+    server: LoopWatcher,
+    client: socket.socket,
+    original: Callable[..., Any],
+    *args: Any,
+    **options: Any,
 ) -> Any:
     """Wait for the server, as far as that makes sense."""
     __tracebackhide__ = True
-    patience = client.gettimeout()
-    if (patience is None or patience > server.limit) and not _has_come(client):
-        raise server.blocked()
+    if not _has_come(client):
+        _refuse(server, client)
     try:
-        return original(client, *args)
+        return original(client, *args, **options)
     except TimeoutError as error:
         add_note(error, WAITED_IN_VAIN.format(server.name))
         raise

@@ -535,7 +535,7 @@ class Conversation:
             self.conclude()
         self._fail(ExtraConnection(number, waiting or self.current, scripted=True))
 
-    def block(self) -> None:
+    def fail_blocked(self) -> None:
         """The client waits for the server where that cannot do anything."""
         self._fail(Blocked())
 

@@ -148,9 +148,9 @@ class Engine:
         self.conversation.release()
         self.go_on()
 
-    def block(self) -> None:
-        """The client waits where it blocks the event loop."""
-        self.conversation.block()
+    def fail_blocked(self) -> None:
+        """The client blocks the event loop."""
+        self.conversation.fail_blocked()
         self._next()
 
     def look_at(self, now: float) -> float:

@@ -47,13 +47,21 @@ class EventLoop:
             self.soon = self._token.run_sync_soon
 
     def is_here(self) -> bool:
-        """Whether the caller runs in it."""
+        """Whether the caller runs in it, in a task or a callback."""
         if self.trio is None:
             return asyncio._get_running_loop() is self._loop
         try:
             return self.trio.lowlevel.current_trio_token() is self._token
         except RuntimeError:
             return False
+
+    def is_in_task(self) -> bool:
+        """Whether the caller runs in it where anyio starts tasks: on asyncio in no callback."""
+        return self.is_here() and (self.trio is not None or current_asyncio_task() is not None)
+
+    def has_moved(self) -> bool:
+        """Whether it runs now, and in another thread than the caller's, where it may be its own."""
+        return self.trio is None and self._loop.is_running() and not self.is_here()
 
     def is_elsewhere(self) -> bool:
         """Whether the caller runs in another one. (It may run in none.)"""

@@ -94,10 +94,12 @@ class Host:
         """
         if self._over:
             return  # Nothing is to be done any more.
-        if self._tasks is not None and self.loop.is_here():
+        if self._tasks is not None and self.loop.is_in_task():
             self._tasks.start_soon(self._guard, function, *args)
-        else:
-            self._later.append((function, args))
+            return
+        self._later.append((function, args))
+        if self._tasks is not None and self.loop.is_here():
+            self.loop.spawn(self._start_now)
 
     def now(self) -> float:
         """Seconds, without those in which the event loop was blocked."""
@@ -157,12 +159,15 @@ class Host:
                 raise
             self._on_crash(error)
 
+    async def _start_now(self) -> None:
+        """Start what was asked for in a callback."""
+        self._start_late()
+
     def _start_late(self) -> None:
         """Start what could not be started when it was asked for."""
-        assert self._tasks is not None
         later, self._later = self._later, []
         for function, args in later:
-            self._tasks.start_soon(self._guard, function, *args)
+            self.start_soon(function, *args)
 
     async def _tick(self) -> None:
         due = self.time() + TICK

@@ -116,8 +116,10 @@ class Reception(Generic[Expected]):
         return self._pairing.unclaimed
 
     def locations(self) -> set[Location]:
-        """Where its sockets listen."""
-        return locations(each.getsockname() for each in self._sockets)
+        """Where its sockets listen, or would."""
+        # (A socket that listens on a path again has another name than before.)
+        where = locations(each.getsockname() for each in self._sockets)
+        return where | {self._path} if self._path else where
 
     def overhear(self) -> None:
         """See what the first of those say, although nobody waits for it: for the report."""

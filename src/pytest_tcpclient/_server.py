@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import socket
 import ssl
 import traceback
 from abc import abstractmethod
@@ -24,7 +25,7 @@ from . import _certificates
 from ._address import Address
 from ._asyncio_streams import StreamsWatcher
 from ._block import Block
-from ._blocked_loop import LoopWatcher
+from ._blocked_loop import LoopWatcher, name_of
 from ._conversation import Conversation
 from ._engine import LOG, REST, Engine
 from ._errors import ScriptError
@@ -99,7 +100,7 @@ class Referee(Protocol):
 
     @abstractmethod
     def error(self, failure: Failure) -> BaseException:
-        """The error for this failure, which is not settled: perhaps nobody sees it."""
+        """The error for this failure, which is not settled by it: the test fails at its end."""
 
     @abstractmethod
     def take_in(self, guest: TcpServer) -> None:
@@ -278,8 +279,13 @@ _ELSEWHERE = (
 
 
 _NOT_RUNNING = (
-    "a client waits for the server {} in a thread whose event loop it needs, and which does not "
-    "run that now: for a sync test there are `blocking_tcpserver` and `open_blocking_tcp_server()`"
+    "a client waits for the server {} in the thread of its event loop, which is not running: for "
+    "sync tests and fixtures there are `blocking_tcpserver` and `open_blocking_tcp_server()`"
+)
+
+_BETWEEN_SCRIPTS = (
+    "a client waits for the server {}, which plays scripts and is between two of them: connect "
+    "inside of `async with server.script()`"
 )
 
 
@@ -657,24 +663,57 @@ class TcpServer(Address, Played, ServerScript[Connection]):
             self._watcher.start()
 
     def _watch_loop(self) -> None:
-        thread = self.task_host.loop.thread
         self._loop_watcher = LoopWatcher(
-            self.name, self.locations(), thread, self._limit(None), self._blocked
+            self.name,
+            self.locations,
+            self.task_host.loop.thread,
+            self._limit(None),
+            self._fail_blocked,
         )
         self._loop_watcher.start()
 
-    def _blocked(self) -> BaseException:
-        """A client waits in the thread of the event loop: the error that it gets."""
-        if not self.task_host.loop.is_here():
+    def _fail_blocked(self, client: socket.socket) -> BaseException | None:
+        """A client blocks the event loop, and waits for this server.
+
+        :return: the error that it gets; ``None`` if the event loop is somewhere else by now.
+        """
+        loop = self.task_host.loop
+        if loop.has_moved():
+            return None
+        if not loop.is_here():
             return ScriptError(_NOT_RUNNING.format(self.name))
-        if self.failure is None:
-            busy, _ = self._busy()
-            if busy is None:
+        if self._plays_scripts:
+            return ScriptError(_BETWEEN_SCRIPTS.format(self.name))
+        if self._retired:
+            return ScriptError(f"a client waits for the server {self.name} {self._retired}")
+        failure = self.failure
+        if failure is None:
+            connection = self._connection_of(client)
+            if connection is None:
                 self._fail(self._failure(Blocked()))
             else:
-                busy._engine.block()
-        assert self.failure is not None
-        return self.referee.error(self.failure)
+                connection._engine.fail_blocked()
+            failure = self.failure
+            assert failure is not None
+        elif self._settled:
+            # That one the test has dealt with.
+            failure = self._in_context(self._failure(Blocked()))
+            self.referee.report(self, failure)
+        return self.referee.error(failure)
+
+    def _connection_of(self, client: socket.socket) -> Connection | None:
+        """The connection that a client has, or gets when the server can accept it."""
+        if self._endpoint.path:  # There a client has no name.
+            return self._busy().connection
+        here = name_of(client)[:2]
+        waiting = None
+        for each in self.connections:
+            conversation = each._engine.conversation
+            if each._engine.client_address == here:
+                return each
+            if waiting is None and not (conversation.connected or each._over):
+                waiting = each
+        return waiting if self._reception.oldest is None else None
 
     def admit(self, arrival: Arrival[Connection]) -> bool:
         """There is a connection. Return whether it is to be kept."""
