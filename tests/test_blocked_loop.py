@@ -791,6 +791,18 @@ async def test_a_client_of_a_server_that_is_gone(tcpserver_factory):
             client.recv(5)
 
 
+async def test_a_client_of_a_server_that_is_closing(tcpserver):
+    """It listens no more, and its connections are there for a moment."""
+    connection = tcpserver.expect_connect()
+    with connected(tcpserver) as client:
+        await connection.wait()
+        await tcpserver.stop_accepting()
+        client.settimeout(0.01)
+        with pytest.raises(TimeoutError) as caught:
+            client.recv(5)
+    assert not hasattr(caught.value, "__notes__")
+
+
 async def test_a_connection_that_an_async_client_has_made(tcpserver):
     """What it does with its own socket is seen as well."""
     tcpserver.expect_connect()

@@ -90,10 +90,10 @@ class LoopWatcher:
             return False
         try:
             here, there = name_of(client), socket.socket.getpeername(client)
+            where = self._locations()
         except OSError:
-            return False  # It is not connected to anybody.
-        near = here[0] if isinstance(here, tuple) else ""
-        return leads_to(there, self._locations(), near)
+            return False  # It is not connected to anybody, or the server is closing.
+        return leads_to(there, where, here[0] if isinstance(here, tuple) else "")
 
 
 def name_of(client: socket.socket) -> Any:
