@@ -24,7 +24,7 @@ from pytest_tcpclient import (
     open_blocking_tcp_server,
     open_tcp_server,
 )
-from pytest_tcpclient._blocked_loop import _HOOKS
+from pytest_tcpclient._blocked_loop import _HOOKS, LoopWatcher
 
 pytestmark = pytest.mark.anyio
 
@@ -493,6 +493,12 @@ async def test_a_client_with_little_patience(tcpserver):
     await tcpserver.join()
 
 
+@pytest.mark.parametrize(("limit", "meant"), [(0.1, 3.0), (3.0, 3.0), (20.0, 20.0)])
+def test_which_patience_is_little(limit, meant):
+    """That of a few seconds, or of a server that is patient itself."""
+    assert LoopWatcher("blue", set, 0, limit, lambda client: None).limit == meant
+
+
 @needs_certificates
 @pytest.mark.tcpserver(tls=True)
 async def test_a_handshake_with_little_patience(tcpserver):
@@ -700,9 +706,12 @@ async def test_sockets_of_other_kinds(tcpserver):
 
 
 class Strange(socket.socket):
-    """It has an idea of its own of where it is connected to."""
+    """It has an idea of its own of where it is, and where it is connected to."""
 
     def getpeername(self):
+        raise ZeroDivisionError
+
+    def getsockname(self):
         raise ZeroDivisionError
 
 
@@ -746,7 +755,11 @@ async def test_a_blocking_server_of_an_async_test():
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 async def test_a_client_in_a_process_that_was_forked(tcpserver):
     """It has the same threads, and not the event loop of the server."""
-    greeted(tcpserver)
+    tcpserver.expect_connect()
+    tcpserver.expect_bytes(b"Hello")
+    tcpserver.wait(0.3)  # Longer than is looked for what has come.
+    tcpserver.send_bytes(b"World")
+    tcpserver.expect_disconnect()
     child = os.fork()
     if not child:
         status = 1

@@ -213,3 +213,29 @@ def test_threads():
     finally:
         sys.setswitchinterval(interval)
     assert kind.watchers == []
+
+
+def test_one_thread_after_the_other():
+    """Whoever comes while the hooks are put in waits until they are."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    class Slow(Hooks):
+        def _put(self, owner, name, make):
+            entered.set()
+            assert go_on.wait(20)
+            super()._put(owner, name, make)
+
+    kind, one, other = Slow(*hooks().places), Watcher(), Watcher()
+    first = threading.Thread(target=kind.add, args=(one,))
+    first.start()
+    assert entered.wait(20)
+    second = threading.Thread(target=kind.add, args=(other,))
+    second.start()
+    second.join(0.1)
+    assert kind.watchers == []
+    go_on.set()
+    first.join()
+    second.join()
+    assert kind.watchers == [one, other]
+    kind.remove(one)
+    kind.remove(other)
