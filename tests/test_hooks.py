@@ -218,9 +218,11 @@ def test_threads():
 def test_one_thread_after_the_other():
     """Whoever comes while the hooks are put in waits until they are."""
     entered, go_on = threading.Event(), threading.Event()
+    put = []
 
     class Slow(Hooks):
         def _put(self, owner, name, make):
+            put.append(name)
             entered.set()
             assert go_on.wait(20)
             super()._put(owner, name, make)
@@ -237,5 +239,6 @@ def test_one_thread_after_the_other():
     first.join()
     second.join()
     assert kind.watchers == [one, other]
+    assert put == ["greet", "part"]
     kind.remove(one)
     kind.remove(other)
