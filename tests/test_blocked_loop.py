@@ -416,6 +416,17 @@ async def test_a_connection_that_has_not_been_accepted(tcpserver):
     assert tcpserver.failure.connection == 2
 
 
+async def test_a_connection_that_has_not_said_whose_it_is(tcpserver):
+    """It is that which waits for one."""
+    tcpserver.expect_connect(first=b"Hello")
+    with connected(tcpserver) as client:
+        with anyio.fail_after(30):
+            while not tcpserver._reception.unclaimed:
+                await anyio.lowlevel.checkpoint()
+        await fails(tcpserver, lambda: client.recv(5))
+    assert tcpserver.failure.connection == 1
+
+
 async def test_a_failure_that_was_dealt_with(tcpserver):
     """What comes after it is another one. The test fails with it if it does not catch it."""
     tcpserver.expect_connect(timeout=0)

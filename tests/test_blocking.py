@@ -984,6 +984,9 @@ def test_wraps(blocking_tcpserver):
 @pytest.mark.tcpserver(path=True)
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no unix sockets")
 def test_on_a_path(blocking_tcpserver):
+    blocking_tcpserver.stop_listening()
+    blocking_tcpserver.resume_listening()
+    blocking_tcpserver.join()
     blocking_tcpserver.expect_connect()
     blocking_tcpserver.expect_bytes(b"Hello")
     while True:

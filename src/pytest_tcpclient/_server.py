@@ -713,7 +713,7 @@ class TcpServer(Address, Played, ServerScript[Connection]):
                 return each
             if waiting is None and not (conversation.connected or each._over):
                 waiting = each
-        return waiting if self._reception.oldest is None else None
+        return waiting
 
     def admit(self, arrival: Arrival[Connection]) -> bool:
         """There is a connection. Return whether it is to be kept."""
