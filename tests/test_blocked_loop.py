@@ -394,6 +394,36 @@ async def test_the_second_of_two_connections(tcpserver):
     assert tcpserver.failure.step.arguments == (b"for two",)
 
 
+@pytest.mark.parametrize("mapped", [False, True])
+async def test_a_client_of_a_socket_for_both_versions_of_ip(tcpserver, mapped):
+    """It calls the addresses otherwise than the server does."""
+    address = "::ffff:127.0.0.1" if mapped else "127.0.0.1"
+    family = socket.AF_INET6 if mapped else socket.AF_INET
+    for name in (b"one", b"two"):
+        connection = tcpserver.expect_connect()
+        connection.expect_bytes(name)
+    with socket.socket(family) as one, socket.socket(family) as two:
+        for client, connection in zip((one, two), tcpserver.connections, strict=True):
+            client.connect((address, tcpserver.port))
+            await connection.wait()
+        await fails(tcpserver, lambda: two.recv(5))
+    assert tcpserver.failure.connection == 2
+
+
+@needs_unix_sockets
+@pytest.mark.tcpserver(path=True)
+async def test_two_clients_of_a_unix_socket(tcpserver):
+    """They have no names: where it cannot be known which one waits, none is said to."""
+    for name in (b"one", b"two"):
+        tcpserver.expect_connect().expect_bytes(name)
+    one, two = tcpserver.connections
+    with connected(tcpserver), connected(tcpserver) as client:
+        await one.wait()
+        await two.wait()
+        await fails(tcpserver, lambda: client.recv(5))
+    assert tcpserver.failure.step is None
+
+
 async def test_a_connection_that_nobody_expects(tcpserver):
     """The step of no other one has failed by that."""
     one = tcpserver.expect_connect()
@@ -478,6 +508,11 @@ def test_an_event_loop_that_has_moved():
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     with connected(server) as client:
+        client.settimeout(0.01)
+        with pytest.raises(TimeoutError) as caught:
+            client.recv(5)
+        assert not hasattr(caught.value, "__notes__")
+        client.settimeout(None)
         for received in (b"Wor", b"ld"):
             assert client.recv(len(received), socket.MSG_WAITALL) == received
     loop.call_soon_threadsafe(loop.stop)
@@ -489,8 +524,9 @@ def test_an_event_loop_that_has_moved():
 # Clients that wait for as long as they want
 
 
-async def test_a_client_with_little_patience(tcpserver):
-    """That may be meant. Its error says why nothing has come."""
+async def test_a_client_with_little_patience(tcpserver, monkeypatch):
+    """That may be meant. Its error says why nothing has come, and is not late."""
+    monkeypatch.delattr("pytest_tcpclient._blocked_loop._has_come")  # It takes its time.
     tcpserver.expect_connect()
     with connected(tcpserver) as client:
         client.settimeout(0.01)
@@ -507,7 +543,7 @@ async def test_a_client_with_little_patience(tcpserver):
 @pytest.mark.parametrize(("limit", "meant"), [(0.1, 3.0), (3.0, 3.0), (20.0, 20.0)])
 def test_which_patience_is_little(limit, meant):
     """That of a few seconds, or of a server that is patient itself."""
-    assert LoopWatcher("blue", set, 0, limit, lambda client: None).limit == meant
+    assert LoopWatcher("blue", set(), None, limit, lambda client: None).limit == meant
 
 
 @needs_certificates
@@ -813,18 +849,6 @@ async def test_a_client_of_a_server_that_is_gone(tcpserver_factory):
         await server.close()
         with pytest.raises(ConnectionResetError):
             client.recv(5)
-
-
-async def test_a_client_of_a_server_that_is_closing(tcpserver):
-    """It listens no more, and its connections are there for a moment."""
-    connection = tcpserver.expect_connect()
-    with connected(tcpserver) as client:
-        await connection.wait()
-        await tcpserver.stop_accepting()
-        client.settimeout(0.01)
-        with pytest.raises(TimeoutError) as caught:
-            client.recv(5)
-    assert not hasattr(caught.value, "__notes__")
 
 
 async def test_a_connection_that_an_async_client_has_made(tcpserver):

@@ -1051,6 +1051,105 @@ def test_nothing_is_left():
         assert "_refusal.py" not in each.text
 
 
+def test_who_connects_when_the_grace_is_over(pytester):
+    """Several servers may have failed, one may be gone, the failure may have been caught."""
+    source = """
+import contextlib
+
+def wrong(server):
+    server.expect_connect()
+    server.expect_bytes(b"Hello")
+    with connect(server) as client:
+        client.sendall(b"World")
+        time.sleep(0.5)
+
+def test_two_servers(blocking_tcpserver_factory):
+    for server in blocking_tcpserver_factory(), blocking_tcpserver_factory():
+        server.expect_connect(timeout=0)
+    time.sleep(0.5)
+
+def test_nothing_is_left():
+    assert "connect" not in vars(socket.socket)
+
+@pytest.fixture
+def stack():
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+@pytest.fixture
+def closable(stack):
+    return stack.enter_context(open_blocking_tcp_server())
+
+def test_a_server_that_is_closed(closable, stack, blocking_tcpserver):
+    stack.close()
+    wrong(blocking_tcpserver)
+    with pytest.raises(ScriptMismatch, match=r"^Expected to read b'Hello'"):
+        blocking_tcpserver.join()
+
+def test_caught(blocking_tcpserver):
+    wrong(blocking_tcpserver)
+    with pytest.raises(ScriptMismatch):
+        blocking_tcpserver.join()
+    with pytest.raises(ConnectionRefusedError):
+        connect(blocking_tcpserver)
+
+def raises(stream):
+    raise ConnectionResetError("said the script")
+
+def test_an_error_of_the_script(blocking_tcpserver):
+    blocking_tcpserver.expect_connect()
+    blocking_tcpserver.run(raises)
+    while True:
+        try:
+            with connect(blocking_tcpserver) as client:
+                client.recv(1)
+        except OSError:
+            time.sleep(0.02)
+
+@pytest.fixture(scope="module")
+def healthy():
+    with open_blocking_tcp_server() as server:
+        yield server
+
+def test_beside_another_server(healthy, blocking_tcpserver):
+    wrong(blocking_tcpserver)
+
+def test_the_other_server(healthy):
+    with healthy.script() as script:
+        script.expect_connect()
+        script.expect_disconnect()
+        connect(healthy).close()
+
+@pytest.fixture
+def client(blocking_tcpserver):
+    yield
+    with connect(blocking_tcpserver) as client:
+        client.sendall(b"World")
+        client.recv(1)
+
+def test_a_teardown(client, blocking_tcpserver):
+    blocking_tcpserver.expect_connect()
+    blocking_tcpserver.expect_bytes(b"Hello")
+"""
+    ran = run_sync(pytester, source)
+    assert ran.passed == [
+        "test_nothing_is_left",
+        "test_a_server_that_is_closed",
+        "test_caught",
+        "test_the_other_server",
+        "test_a_teardown",
+    ]
+    wrong = "Failed: Expected to read b'Hello' but actually read b'World'"
+    assert [(name, each.when, each.line) for name, each in ran.others.items()] == [
+        ("test_two_servers", "call", "Failed: Timed out waiting for client to connect."),
+        ("test_an_error_of_the_script", "call", "ConnectionResetError: said the script"),
+        ("test_beside_another_server", "call", wrong),
+        ("test_a_teardown", "teardown", wrong),
+    ]
+    for each in ran.others.values():
+        assert each.seconds < 3
+
+
 @pytest.mark.parametrize("method", ["signal", "thread"])
 def test_pytest_timeout(pytester, method):
     """Both of its methods show the reason of the server."""

@@ -125,6 +125,23 @@ def test_they_are_made_once():
         assert Child.part is there
 
 
+def test_what_a_class_has_itself_is_put_back():
+    """Although it may be the same that it would inherit."""
+    kind, watcher = hooks(), Watcher()
+    kind.add(watcher)
+    kind.remove(watcher)
+    Child.greet = Parent.greet
+    try:
+        kind.add(watcher)
+        kind.remove(watcher)
+        assert vars(Child)["greet"] is Parent.greet
+    finally:
+        del Child.greet
+    kind.add(watcher)
+    kind.remove(watcher)
+    assert "greet" not in vars(Child)
+
+
 def test_others_are_on_top_of_them():
     """They cannot be taken out, and tell nobody any more; those of others stay."""
     kind = hooks()

@@ -64,8 +64,21 @@ def test_others_connect():
             thread.join()
             with socket.socket() as client, pytest.raises(TypeError):
                 client.connect("nowhere")
+            with socket.socket(type=socket.SOCK_DGRAM) as client:
+                client.connect(one.getsockname())
         connect(one)
         assert addresses == [other.getsockname(), one.getsockname(), one.getsockname()]
+
+
+def test_there_may_be_nothing_to_be_told_any_more():
+    """The test has caught the failure, say."""
+    with listening() as listener:
+        where = locations([listener.getsockname()])
+        refusal = Refusal(threading.get_ident(), where, lambda: None)
+        refusal.start()
+        with socket.create_connection(listener.getsockname()) as client:
+            assert client.getpeername() == listener.getsockname()
+        refusal.stop()
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ._errors import ScriptError, ScriptMismatch, add_note
+from ._event_loop import EventLoop
 from ._hooks import Hooks
 from ._location import Location, leads_to
 
@@ -53,26 +54,25 @@ class LoopWatcher:
     """Sees the clients of one server that block its event loop.
 
     :param name: of the server.
-    :param locations: says where it listens.
-    :param thread: of its event loop.
+    :param where: it listens.
+    :param loop: its event loop.
     :param limit: seconds: a client with a longer timeout than this, or none, is not let wait.
-    :param on_blocked: called with the socket of such a client: gives the error for it, or
-        ``None`` if the event loop is not blocked by it.
+    :param on_blocked: called with the socket of such a client: gives the error for it.
     """
 
     def __init__(
         self,
         name: str,
-        locations: Callable[[], set[Location]],
-        thread: int,
+        where: set[Location],
+        loop: EventLoop,
         limit: float,
-        on_blocked: Callable[[socket.socket], BaseException | None],
+        on_blocked: Callable[[socket.socket], BaseException],
     ) -> None:
         self.name = name
-        self.thread = thread
         self.limit = max(limit, MEANT)
         self.on_blocked = on_blocked
-        self._locations = locations
+        self._where = where
+        self._loop = loop
         # A process that was forked has the same threads, and another event loop.
         self._process = os.getpid()
 
@@ -84,16 +84,24 @@ class LoopWatcher:
         """Observe no more, and leave no trace."""
         _HOOKS.remove(self)
 
-    def serves(self, client: socket.socket) -> bool:
+    def is_blocked_by(self, client: socket.socket) -> bool:
+        """Whether a call that waits for this socket here waits for the server in vain."""
+        return (
+            self._loop.thread == threading.get_ident()
+            and self._process == os.getpid()
+            and self._serves(client)
+            and not self._loop.has_moved()
+        )
+
+    def _serves(self, client: socket.socket) -> bool:
         """Whether a socket is connected to the server."""
-        if client.type != socket.SOCK_STREAM or self._process != os.getpid():
+        if client.type != socket.SOCK_STREAM:
             return False
         try:
             here, there = name_of(client), socket.socket.getpeername(client)
-            where = self._locations()
         except OSError:
-            return False  # It is not connected to anybody, or the server is closing.
-        return leads_to(there, where, here[0] if isinstance(here, tuple) else "")
+            return False  # It is not connected to anybody.
+        return leads_to(there, self._where, here[0] if isinstance(here, tuple) else "")
 
 
 def name_of(client: socket.socket) -> Any:
@@ -103,12 +111,8 @@ def name_of(client: socket.socket) -> Any:
 
 def _server_of(client: socket.socket, watchers: list[LoopWatcher]) -> LoopWatcher | None:
     """The server in the caller's own thread to which a socket is connected."""
-    here = threading.get_ident()
     # The last one first: a script is played at the address of its server.
-    for each in reversed(watchers):
-        if each.thread == here and each.serves(client):
-            return each
-    return None
+    return next((each for each in reversed(watchers) if each.is_blocked_by(client)), None)
 
 
 def _has_come(client: socket.socket) -> bool:
@@ -130,16 +134,6 @@ def _may_wait(client: socket.socket, patience: float | None) -> bool:
     if _RCVTIMEO is not None and any(client.getsockopt(socket.SOL_SOCKET, _RCVTIMEO, 16)):
         return False
     return os.name == "nt" or os.get_blocking(client.fileno())
-
-
-def _refuse(server: LoopWatcher, client: socket.socket) -> None:
-    """Raise what a client gets that would wait in vain."""
-    __tracebackhide__ = True
-    patience = client.gettimeout()
-    if (patience is None or patience > server.limit) and _may_wait(client, patience):
-        error = server.on_blocked(client)
-        if error is not None:
-            raise error
 
 
 # The hooks
@@ -220,8 +214,13 @@ def _wait(
 ) -> Any:
     """Wait for the server, as far as that makes sense."""
     __tracebackhide__ = True
-    if not _has_come(client):
-        _refuse(server, client)
+    patience = client.gettimeout()
+    if (
+        (patience is None or patience > server.limit)
+        and _may_wait(client, patience)
+        and not _has_come(client)
+    ):
+        raise server.on_blocked(client)
     try:
         return original(client, *args, **options)
     except TimeoutError as error:

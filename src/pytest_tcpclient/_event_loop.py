@@ -60,7 +60,7 @@ class EventLoop:
         return self.is_here() and (self.trio is not None or current_asyncio_task() is not None)
 
     def has_moved(self) -> bool:
-        """Whether it runs now, and in another thread than the caller's, where it may be its own."""
+        """Whether it runs now, and in another thread than that in which it was first."""
         return self.trio is None and self._loop.is_running() and not self.is_here()
 
     def is_elsewhere(self) -> bool:

@@ -88,7 +88,7 @@ class Hooks(Generic[Watcher]):
         if not isinstance(original, FunctionType | MethodDescriptorType):
             return  # A stand-in of somebody else's, which is called in other ways.
         hook = self._hooks.get((owner, name))
-        if hook is None or hook.original is not original:
+        if hook is None or hook.original is not original or hook.own is not own:
             function: Any = wraps(original)(make(original, self.watchers))
             function._hooks, function._own = self, own
             hook = _Hook(owner, name, own, original, function)

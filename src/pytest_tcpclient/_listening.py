@@ -135,13 +135,17 @@ def _listen_on_path(path: str | bool) -> tuple[list[socket.socket], Endpoint]:
     return [listener], endpoint
 
 
+def aside(path: str) -> str:
+    """The name that a unix socket has for ever which was put at a path when another was there."""
+    return path[:-1] + ("-" if path.endswith("~") else "~")
+
+
 def _hold_path(path: str) -> socket.socket:
     # There is always something at the path, and a client is refused rather than told that
     # nothing is there. A name of the same length is short enough for a socket, too.
-    aside = path[:-1] + ("-" if path.endswith("~") else "~")
     holder = _unix_socket(path)
-    holder.bind(aside)
-    os.replace(aside, path)
+    holder.bind(aside(path))
+    os.replace(aside(path), path)
     return holder
 
 

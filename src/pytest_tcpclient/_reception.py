@@ -19,7 +19,7 @@ from anyio.abc import SocketListener, SocketStream
 
 from ._conversation import NOT_ERRORS
 from ._host import Host
-from ._listening import BACKLOG, UnixListener, hold, listener_of
+from ._listening import BACKLOG, UnixListener, aside, hold, listener_of
 from ._location import Location, locations
 from ._matchers import NamedMatcher
 from ._pairing import Pairing
@@ -101,6 +101,10 @@ class Reception(Generic[Expected]):
         self._desk = desk
         self._context = context
         self._path = path
+        #: Where its sockets listen, or would.
+        self.where: set[Location] = {path, aside(path)}
+        if not path:
+            self.where = locations(each.getsockname() for each in sockets)
         #: What accepts the connections of each of the sockets, as soon as that has begun.
         self._listeners: dict[socket.socket, SocketListener | UnixListener | None] = {}
         self._pairing: Pairing[Expected, Arrival[Expected]] = Pairing()
@@ -114,12 +118,6 @@ class Reception(Generic[Expected]):
     def unclaimed(self) -> list[Arrival[Expected]]:
         """The connections that nobody has claimed, the oldest first."""
         return self._pairing.unclaimed
-
-    def locations(self) -> set[Location]:
-        """Where its sockets listen, or would."""
-        # (A socket that listens on a path again has another name than before.)
-        where = locations(each.getsockname() for each in self._sockets)
-        return where | {self._path} if self._path else where
 
     def overhear(self) -> None:
         """See what the first of those say, although nobody waits for it: for the report."""

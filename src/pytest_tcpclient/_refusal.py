@@ -2,7 +2,7 @@
 
 The body of a sync test cannot be cancelled, and a client that connects again is only refused:
 for as long as its patience lasts, and many wait longer before each attempt. So where it does
-that in the thread of the test it is told the failure itself, which no client takes for a
+that in the thread of the test it is told the failure itself, which hardly any client takes for a
 fault of the network.
 """
 
@@ -22,11 +22,11 @@ class Refusal:
 
     :param thread: that of the test.
     :param where: where the servers listen.
-    :param error: makes the error that such a client gets.
+    :param error: makes the error that such a client gets; ``None`` if it gets none any more.
     """
 
     def __init__(
-        self, thread: int, where: set[Location], error: Callable[[], BaseException]
+        self, thread: int, where: set[Location], error: Callable[[], BaseException | None]
     ) -> None:
         self._thread = thread
         self._where = where
@@ -40,19 +40,25 @@ class Refusal:
         """Refuse no more, and leave no trace."""
         _HOOKS.remove(self)
 
-    def look_at(self, client: socket.socket, address: Any) -> None:
-        """A client connects to this address."""
+    def meet(self, client: socket.socket, address: Any) -> None:
+        """A client connects to this address: raise its error, if it is to get one."""
         __tracebackhide__ = True
-        if threading.get_ident() == self._thread and leads_to(address, self._where):
-            client.close()  # Most leave it open after such an error.
-            raise self._error()
+        if (
+            threading.get_ident() == self._thread
+            and client.type == socket.SOCK_STREAM
+            and leads_to(address, self._where)
+        ):
+            error = self._error()
+            if error is not None:
+                client.close()  # Most leave it open after such an error.
+                raise error
 
 
 def _connect(original: Callable[..., Any], refusals: list[Refusal]) -> Callable[..., Any]:
     def connect(client: socket.socket, address: Any, /) -> Any:
         __tracebackhide__ = True
         for refusal in list(refusals):  # Another thread may put an end to them.
-            refusal.look_at(client, address)
+            refusal.meet(client, address)
         return original(client, address)
 
     return connect

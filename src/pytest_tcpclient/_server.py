@@ -99,8 +99,8 @@ class Referee(Protocol):
         """The error for this failure, which is settled by being raised."""
 
     @abstractmethod
-    def error(self, failure: Failure) -> BaseException:
-        """The error for this failure, which is not settled by it: the test fails at its end."""
+    def mismatch(self, failure: Failure) -> BaseException:
+        """What a client is told of this failure. The test fails at its end all the same."""
 
     @abstractmethod
     def take_in(self, guest: TcpServer) -> None:
@@ -664,23 +664,13 @@ class TcpServer(Address, Played, ServerScript[Connection]):
 
     def _watch_loop(self) -> None:
         self._loop_watcher = LoopWatcher(
-            self.name,
-            self.locations,
-            self.task_host.loop.thread,
-            self._limit(None),
-            self._fail_blocked,
+            self.name, self.where, self.task_host.loop, self._limit(None), self._fail_blocked
         )
         self._loop_watcher.start()
 
-    def _fail_blocked(self, client: socket.socket) -> BaseException | None:
-        """A client blocks the event loop, and waits for this server.
-
-        :return: the error that it gets; ``None`` if the event loop is somewhere else by now.
-        """
-        loop = self.task_host.loop
-        if loop.has_moved():
-            return None
-        if not loop.is_here():
+    def _fail_blocked(self, client: socket.socket) -> BaseException:
+        """A client blocks the event loop, and waits for this server. Return the error for it."""
+        if not self.task_host.loop.is_here():
             return ScriptError(_NOT_RUNNING.format(self.name))
         if self._plays_scripts:
             return ScriptError(_BETWEEN_SCRIPTS.format(self.name))
@@ -699,21 +689,21 @@ class TcpServer(Address, Played, ServerScript[Connection]):
             # That one the test has dealt with.
             failure = self._in_context(self._failure(Blocked()))
             self.referee.report(self, failure)
-        return self.referee.error(failure)
+        return self.referee.mismatch(failure)
 
     def _connection_of(self, client: socket.socket) -> Connection | None:
         """The connection that a client has, or gets when the server can accept it."""
-        if self._endpoint.path:  # There a client has no name.
-            return self._busy().connection
-        here = name_of(client)[:2]
-        waiting = None
-        for each in self.connections:
-            conversation = each._engine.conversation
-            if each._engine.client_address == here:
+        there = [each for each in self.connections if each._engine.conversation.connected]
+        if self._endpoint.path:  # Its clients have no names.
+            here = None
+        else:
+            host, port = name_of(client)[:2]
+            here = host.removeprefix("::ffff:"), port
+        for each in there:
+            if each._engine.client_address == here is not None:
                 return each
-            if waiting is None and not (conversation.connected or each._over):
-                waiting = each
-        return waiting
+        waiting = (each for each in self.connections if not (each in there or each._over))
+        return next(waiting, there[0] if here is None and len(there) == 1 else None)
 
     def admit(self, arrival: Arrival[Connection]) -> bool:
         """There is a connection. Return whether it is to be kept."""
@@ -928,9 +918,10 @@ class TcpServer(Address, Played, ServerScript[Connection]):
         """Refuse connections from now on. The address is kept for the next script."""
         await self._reception.hold()
 
-    def locations(self) -> set[Location]:
+    @property
+    def where(self) -> set[Location]:
         """Where it listens, whether that is refused just now or not."""
-        return self._reception.locations()
+        return self._reception.where
 
     async def stop_accepting(self) -> None:
         """Accept no connection any more, and let go of the address."""

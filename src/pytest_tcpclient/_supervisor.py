@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from functools import partial
 from types import CodeType, CoroutineType, FrameType
 from typing import Any
 
@@ -157,9 +156,9 @@ class Supervisor:
             self._told.append((task, failure))
         return self._verdict.settle(failure)
 
-    def error(self, failure: Failure) -> BaseException:
-        """The error for a failure, which is not settled by that."""
-        return self._verdict.error(failure)
+    def mismatch(self, failure: Failure) -> BaseException:
+        """What a client is told of a failure, which is not settled by that."""
+        return self._verdict.mismatch(failure)
 
     def reopen(self, failure: Failure) -> None:
         """It was raised where the test has not seen it."""
@@ -263,6 +262,7 @@ class Supervisor:
         """The body is over. A guest that has not come through it is of no use to the next one."""
         if self._refusal is not None:
             self._refusal.stop()
+            self._refusal = None
         self.guests.clear()
         while self._homes:
             guest, home = self._homes.pop()
@@ -373,17 +373,19 @@ class Supervisor:
             await host.pause(CLEAN_UP)
             scope.cancel()
         if not self._is_over(server, failure):  # In a fixture, or a thread.
+            # A guest that has nothing to do with it serves the next test, too.
+            refused = [*self.servers, *(each for each in self.guests if each.failure is not None)]
             if self._body is None and self._watches:
                 self._tell_why(failure)
-                self._refuse(failure)
-            for each in (*self.servers, *self.guests):
+                self._tell_at_connect(failure, refused)
+            for each in refused:
                 await each.refuse()
 
     async def _wake_late(self, server: TcpServer, failure: Failure) -> None:
         """See to it that a client does not wait for a server for ever that has failed."""
-        if not self._over:
-            await server.task_host.pause(self._rules.grace)
-        if not self._over and await server.reset():
+        await server.task_host.pause(self._rules.grace)
+        # In the teardown of a fixture, too.
+        if await server.reset() and not self._over:
             self._verdict.woken(failure)
 
     def _tell_why(self, failure: Failure) -> None:
@@ -394,10 +396,16 @@ class Supervisor:
         text = render(failure, hint_in_line=self._rules.hint_in_line)
         sys.stderr.write(f"\nThe test goes on, although its server has failed:\n{text}\n")
 
-    def _refuse(self, failure: Failure) -> None:
-        """End a sync test where its client connects again."""
-        where = (each.locations() for each in (*self.servers, *self.guests))
-        self._refusal = Refusal(self._thread, set().union(*where), partial(self.error, failure))
+    def _tell_at_connect(self, failure: Failure, refused: list[TcpServer]) -> None:
+        """End a sync test where its client connects again, unless it has caught the failure."""
+        if self._refusal is not None:
+            return  # Another server has failed before.
+
+        def error() -> BaseException | None:
+            return self.mismatch(failure) if self._verdict.is_open(failure) else None
+
+        where = set().union(*(each.where for each in refused))
+        self._refusal = Refusal(self._thread, where, error)
         self._refusal.start()
 
     def _is_over(self, server: TcpServer, failure: Failure) -> bool:

@@ -84,7 +84,7 @@ class Verdict:
     def settle(self, failure: Failure) -> BaseException:
         """The error for a failure, which is settled by being raised."""
         self._settled.add(id(failure))
-        return self.error(failure)
+        return self._error(failure)
 
     def reopen(self, failure: Failure) -> None:
         """It was raised where nobody could catch it."""
@@ -142,7 +142,7 @@ class Verdict:
         if error_of_script is not None and own is None:
             spots += spots_of_error(error_of_script)
         self._settled.update(map(id, self._failures))
-        error = self._foreign or self.error(failure, others)
+        error = self._foreign or self._error(failure, others)
         if error is not error_of_script:
             error.__suppress_context__ = True
         self._given = error.with_traceback(traceback_of(spots))
@@ -176,11 +176,11 @@ class Verdict:
                 return failure
         return None
 
-    def error(self, failure: Failure, others: Iterable[BaseException] = ()) -> BaseException:
-        """The error for a failure, which is not settled by that.
+    def mismatch(self, failure: Failure) -> ScriptMismatch:
+        """What a client is told of a failure, which is not settled by that."""
+        return self._rules.error(render(failure, hint_in_line=self._rules.hint_in_line), failure)
 
-        :param others: what the test has raised besides.
-        """
+    def _error(self, failure: Failure, others: Iterable[BaseException] = ()) -> BaseException:
         error = _raised_by(failure)
         if error is not None:
             add_note(error, origin(failure))
