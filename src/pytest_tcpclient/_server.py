@@ -352,7 +352,9 @@ class TcpServer(Address, Played, ServerScript[Connection]):
         self._settled = False
         self._busy_then: dict[int, _Busy] = {}
         self._watcher: StreamsWatcher | None = None
-        self._loop_watcher: LoopWatcher | None = None
+        self._loop_watcher = LoopWatcher(
+            self.name, self.where, host.loop, self._limit(None), self._fail_blocked
+        )
         self._overdue = -1
         self._engines: list[Engine] = []
         self._interlude: Interlude | None = None
@@ -645,14 +647,14 @@ class TcpServer(Address, Played, ServerScript[Connection]):
         """
         self.task_host.start()
         self._watch_streams()
-        self._watch_loop()
+        self._loop_watcher.start()
         self._reception.open()
         self.task_host.watch(self)
 
     async def take_over(self) -> None:
         """Begin to accept connections where another server has done so far."""
         self._watch_streams()
-        self._watch_loop()
+        self._loop_watcher.start()
         await self._reception.lend(self)
         self.task_host.watch(self)
 
@@ -661,12 +663,6 @@ class TcpServer(Address, Played, ServerScript[Connection]):
         if port and self._options.check_streams and current_asyncio_task() is not None:
             self._watcher = StreamsWatcher(port)
             self._watcher.start()
-
-    def _watch_loop(self) -> None:
-        self._loop_watcher = LoopWatcher(
-            self.name, self.where, self.task_host.loop, self._limit(None), self._fail_blocked
-        )
-        self._loop_watcher.start()
 
     def _fail_blocked(self, client: socket.socket) -> BaseException:
         """A client blocks the event loop, and waits for this server. Return the error for it."""
@@ -694,16 +690,14 @@ class TcpServer(Address, Played, ServerScript[Connection]):
     def _connection_of(self, client: socket.socket) -> Connection | None:
         """The connection that a client has, or gets when the server can accept it."""
         there = [each for each in self.connections if each._engine.conversation.connected]
+        waiting = [each for each in self.connections if not (each in there or each._over)][:1]
         if self._endpoint.path:  # Its clients have no names.
-            here = None
-        else:
-            host, port = name_of(client)[:2]
-            here = host.removeprefix("::ffff:"), port
-        for each in there:
-            if each._engine.client_address == here is not None:
-                return each
-        waiting = (each for each in self.connections if not (each in there or each._over))
-        return next(waiting, there[0] if here is None and len(there) == 1 else None)
+            candidates = there + waiting
+            return candidates[0] if len(candidates) == 1 else None
+        host, port = name_of(client)[:2]
+        here = host.removeprefix("::ffff:"), port
+        named = [each for each in there if each._engine.client_address == here]
+        return next(iter(named + waiting), None)
 
     def admit(self, arrival: Arrival[Connection]) -> bool:
         """There is a connection. Return whether it is to be kept."""
@@ -941,8 +935,7 @@ class TcpServer(Address, Played, ServerScript[Connection]):
         self.stopped = True
         if self._watcher is not None:
             self._watcher.stop()
-        if self._loop_watcher is not None:
-            self._loop_watcher.stop()
+        self._loop_watcher.stop()
         self._wake()
         with anyio.CancelScope(shield=True):
             if self._lender is None:
