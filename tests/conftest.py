@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
-import sys
 
 import pytest
 import trio  # noqa: F401 - pytester forgets what it imports: trio must not be imported twice
@@ -24,14 +22,3 @@ _UVLOOP = pytest.mark.skipif(
 def anyio_backend(request):
     """Every async test runs on all of them."""
     return request.param
-
-
-@pytest.fixture
-def pytester(pytester):
-    """The oldest pytest-asyncio leaves an event loop behind: a later test would be told of it."""
-    yield pytester
-    if sys.version_info < (3, 12):
-        loop = getattr(asyncio.get_event_loop_policy()._local, "_loop", None)
-        if loop is not None and not loop.is_running():
-            loop.close()
-            asyncio.set_event_loop(None)

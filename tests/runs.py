@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import re
+import sys
 import textwrap
 from pathlib import Path
 from typing import NamedTuple
@@ -115,7 +117,12 @@ def run(
     pytester.makeini(ini)
     path = pytester.makepyfile(runner.header() + textwrap.dedent(source))
     quiet = [word for name in NOT_WANTED for word in ("-p", f"no:{name}")]
+    before = _event_loop()
     record = pytester.inline_run(*quiet, *arguments)
+    left = _event_loop()
+    if left is not None and left is not before and not left.is_running():
+        left.close()
+        asyncio.set_event_loop(before)
     passed: list[str] = []
     others: dict[str, Result] = {}
     for report in record.getreports("pytest_runtest_logreport"):
@@ -128,6 +135,13 @@ def run(
             others[name] = _result(report, path)
     assert record.ret is not None
     return Run(passed, others, int(record.ret))
+
+
+def _event_loop() -> asyncio.AbstractEventLoop | None:
+    """The one that is set: the oldest pytest-asyncio leaves one, and a later test is told of it."""
+    if sys.version_info >= (3, 12):
+        return None
+    return getattr(asyncio.get_event_loop_policy()._local, "_loop", None)  # type: ignore[attr-defined]
 
 
 def _result(report: pytest.TestReport, path: Path) -> Result:
