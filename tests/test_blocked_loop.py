@@ -468,14 +468,15 @@ async def test_a_failure_that_was_dealt_with(tcpserver):
     tcpserver.referee.settle(caught.value.failure)
 
 
-def test_a_failure_of_an_earlier_test(pytester):
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_failure_of_an_earlier_test(pytester, backend):
     """Its server is of no use any more, and says so."""
-    source = """
+    source = f"""
         from pytest_tcpclient import open_tcp_server
 
         @pytest.fixture(scope="module")
         def anyio_backend():
-            return "asyncio"
+            return {backend!r}
 
         @pytest.fixture(scope="module")
         async def wide():
@@ -490,7 +491,7 @@ def test_a_failure_of_an_earlier_test(pytester):
             with socket.create_connection(wide.address) as client:
                 client.recv(5)
     """
-    ran = run(pytester, RUNNERS["anyio on asyncio"], source)
+    ran = run(pytester, RUNNERS[f"anyio on {backend}"], source)
     assert ran.others["test_other"].line == (
         "pytest_tcpclient.ScriptError: a client waits for the server blue that has failed in an "
         "earlier test: give each test a script of its own, `server.script()`"

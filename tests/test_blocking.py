@@ -1051,7 +1051,7 @@ def test_nothing_is_left():
         assert "_refusal.py" not in each.text
 
 
-def test_who_connects_when_the_grace_is_over(pytester):
+def test_who_connects_when_the_grace_is_over(pytester, backend):
     """Several servers may have failed, one may be gone, the failure may have been caught."""
     source = """
 import contextlib
@@ -1131,7 +1131,7 @@ def test_a_teardown(client, blocking_tcpserver):
     blocking_tcpserver.expect_connect()
     blocking_tcpserver.expect_bytes(b"Hello")
 """
-    ran = run_sync(pytester, source)
+    ran = run_sync(pytester, source, backend=backend)
     assert ran.passed == [
         "test_nothing_is_left",
         "test_a_server_that_is_closed",

@@ -26,7 +26,7 @@ from typing import Any
 
 from ._errors import ScriptError, ScriptMismatch, add_note
 from ._event_loop import EventLoop
-from ._hooks import Hooks
+from ._hooks import Hooks, Make
 from ._location import Location, leads_to
 
 #: Seconds: a client whose timeout is no longer is left to wait for it.
@@ -139,53 +139,45 @@ def _may_wait(client: socket.socket, patience: float | None) -> bool:
 # The hooks
 
 
-def _recv(original: Callable[..., Any], watchers: list[LoopWatcher]) -> Callable[..., Any]:
-    def recv(client: socket.socket, *args: Any, **options: Any) -> Any:
-        __tracebackhide__ = True
-        if client.gettimeout() == 0:
-            return original(client, *args, **options)
-        server = _server_of(client, watchers)
-        if server is None or options or not _wants(*args):
-            return original(client, *args, **options)
-        return _wait(server, client, original, *args)
+def _receiving(wants: Callable[..., bool]) -> Make[LoopWatcher]:
+    """What makes the hook for a method that receives.
 
-    return recv
+    :param wants: whether a call with these arguments waits. (What is wrong with them the
+        method says itself.)
+    """
+
+    def make(original: Callable[..., Any], watchers: list[LoopWatcher]) -> Callable[..., Any]:
+        def receive(client: socket.socket, *args: Any, **options: Any) -> Any:
+            __tracebackhide__ = True
+            if client.gettimeout() == 0:
+                return original(client, *args, **options)
+            server = _server_of(client, watchers)
+            if server is None or not wants(*args, **options):
+                return original(client, *args, **options)
+            return _wait(server, client, original, *args, **options)
+
+        return receive
+
+    return make
 
 
-def _wants(bufsize: Any = None, flags: Any = 0, *rest: Any) -> bool:
-    """Whether ``recv()`` waits with these arguments. (What is wrong with them it says itself.)"""
-    right = isinstance(bufsize, int) and isinstance(flags, int) and not rest
+def _wants(bufsize: Any = None, flags: Any = 0, /, *rest: Any, **options: Any) -> bool:
+    """Whether ``recv()`` waits. (It has no names for its arguments.)"""
+    right = isinstance(bufsize, int) and isinstance(flags, int) and not (rest or options)
     return right and bufsize > 0 and not flags & _AT_ONCE
 
 
-def _recv_into(original: Callable[..., Any], watchers: list[LoopWatcher]) -> Callable[..., Any]:
-    def recv_into(client: socket.socket, *args: Any, **options: Any) -> Any:
-        __tracebackhide__ = True
-        if client.gettimeout() == 0:
-            return original(client, *args, **options)
-        server = _server_of(client, watchers)
-        if server is None or not _wants_into(*args, **options):
-            return original(client, *args, **options)
-        return _wait(server, client, original, *args, **options)
-
-    return recv_into
-
-
 def _wants_into(
-    buffer: Any = None, nbytes: Any = 0, flags: Any = 0, *rest: Any, **other: Any
+    buffer: Any = None, nbytes: Any = 0, flags: Any = 0, *rest: Any, **options: Any
 ) -> bool:
-    """The same of ``recv_into()``."""
+    """Whether ``recv_into()`` does."""
     try:
         with memoryview(buffer) as view:
             size = 0 if view.readonly else view.nbytes
     except TypeError:
         return False
-    return (
-        isinstance(nbytes, int)
-        and 0 <= nbytes <= size
-        and not other
-        and _wants(nbytes or size, flags, *rest)
-    )
+    right = isinstance(nbytes, int) and 0 <= nbytes <= size
+    return right and _wants(nbytes or size, flags, *rest, **options)
 
 
 def _do_handshake(original: Callable[..., Any], watchers: list[LoopWatcher]) -> Callable[..., Any]:
@@ -229,7 +221,7 @@ def _wait(
 
 
 _HOOKS: Hooks[LoopWatcher] = Hooks(
-    (socket.socket, "recv", _recv),
-    (socket.socket, "recv_into", _recv_into),
+    (socket.socket, "recv", _receiving(_wants)),
+    (socket.socket, "recv_into", _receiving(_wants_into)),
     (ssl.SSLSocket, "do_handshake", _do_handshake),
 )

@@ -11,7 +11,7 @@ Location = tuple[str, int] | str
 #: Where a socket listens that does so on all addresses of the machine.
 _EVERYWHERE = {4: "0.0.0.0", 6: "::"}
 
-_LOCALHOST = {4: "127.0.0.1", 6: "::1"}
+_LOCALHOST = ("127.0.0.1", "::1")
 
 
 def locations(names: Iterable[Any]) -> set[Location]:
@@ -33,7 +33,7 @@ def leads_to(address: Any, where: set[Location], here: str = "") -> bool:
         return False
     host, port = address[:2]
     if host == "localhost":
-        return any((each, port) in where for each in _LOCALHOST.values())
+        return any((each, port) in where for each in _LOCALHOST)
     # An IPv6 socket that is connected to an IPv4 one calls the addresses so.
     host, here = host.removeprefix("::ffff:"), here.removeprefix("::ffff:")
     local = host in (here, "::1") or host.startswith("127.")

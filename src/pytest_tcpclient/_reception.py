@@ -102,8 +102,10 @@ class Reception(Generic[Expected]):
         self._context = context
         self._path = path
         #: Where its sockets listen, or would.
-        self.where: set[Location] = {path, aside(path)}
-        if not path:
+        self.where: set[Location]
+        if path:
+            self.where = {path, aside(path)}
+        else:
             self.where = locations(each.getsockname() for each in sockets)
         #: What accepts the connections of each of the sockets, as soon as that has begun.
         self._listeners: dict[socket.socket, SocketListener | UnixListener | None] = {}
