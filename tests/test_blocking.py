@@ -1115,10 +1115,10 @@ def test_beside_another_server(healthy, blocking_tcpserver):
     wrong(blocking_tcpserver)
 
 def test_the_other_server(healthy):
-    with healthy.script() as script:
-        script.expect_connect()
-        script.expect_disconnect()
-        connect(healthy).close()
+    healthy.expect_connect()
+    healthy.expect_disconnect()
+    connect(healthy).close()
+    healthy.join()
 
 @pytest.fixture
 def client(blocking_tcpserver):
