@@ -9,6 +9,7 @@ import struct
 import sys
 import threading
 from contextlib import suppress
+from functools import cache
 
 import anyio
 import pytest
@@ -35,6 +36,14 @@ RESETS = (ConnectionResetError, anyio.BrokenResourceError, trio.BrokenResourceEr
 def connect_client(request):
     """Connects a client that speaks TLS: of each kind that there is."""
     return CLIENTS[request.param]
+
+
+@pytest.fixture
+def without_trustme(monkeypatch):
+    """It is not installed, and nothing was made with it: what was made stays as it is."""
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    for name in ("authority", "_context_for", "_certificate_of_client"):
+        monkeypatch.setattr(_certificates, name, cache(getattr(_certificates, name).__wrapped__))
 
 
 async def receive_exactly(client, size: int) -> bytes:
@@ -947,12 +956,9 @@ def test_certificates_are_made_once():
 
 
 @pytest.mark.parametrize("tls", [TLS(), TLS(certificate="self-signed")], ids=repr)
-def test_trustme_is_needed_for_certificates(monkeypatch, tls):
+@pytest.mark.usefixtures("without_trustme")
+def test_trustme_is_needed_for_certificates(tls):
     """What is missing is named, and how to get it."""
-    monkeypatch.setitem(sys.modules, "trustme", None)
-    _certificates.authority.cache_clear()
-    _certificates._context_for.cache_clear()
-    _certificates._certificate_of_client.cache_clear()
     with pytest.raises(ModuleNotFoundError) as caught:
         _certificates.server_context(tls)
     assert str(caught.value) == (
@@ -962,12 +968,9 @@ def test_trustme_is_needed_for_certificates(monkeypatch, tls):
 
 
 @with_anyio
-async def test_trustme_is_needed_where_tls_is_started(tcpserver, monkeypatch):
+@pytest.mark.usefixtures("without_trustme")
+async def test_trustme_is_needed_where_tls_is_started(tcpserver):
     """It is said at the line of the declaration, not when the step begins."""
-    monkeypatch.setitem(sys.modules, "trustme", None)
-    _certificates.authority.cache_clear()
-    _certificates._context_for.cache_clear()
-    _certificates._certificate_of_client.cache_clear()
     tcpserver.expect_connect(optional=True, timeout=0)
     with pytest.raises(ModuleNotFoundError, match="needs trustme"):
         tcpserver.start_tls()
