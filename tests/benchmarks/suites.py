@@ -53,9 +53,11 @@ def suite(backend: str, quick: bool) -> Iterator[Row]:
     runs = [
         partial(_passing, "with_blocking_tcpserver.py", backend, count, *OURS, *blocking),
         partial(_passing, "with_socketserver.py", backend, count),
+        partial(_passing, "with_portal.py", backend, count),
     ]
-    ours, other = (seconds * 1e3 for seconds in least(rounds, *runs))
-    yield Row("a sync test (other: with socketserver)", backend, "ms", ours, other, 2.0)
+    ours, threads, portal = (seconds * 1e3 for seconds in least(rounds, *runs))
+    yield Row("a sync test (other: with socketserver)", backend, "ms", ours, threads, 2.0)
+    yield Row("a sync test (other: by hand on anyio)", backend, "ms", ours, portal)
     for name in ("waits", "joins"):
         ended = _failing(name, backend, 5 if quick else 20)
         what = f"mismatch to the end of a test that {name}"
