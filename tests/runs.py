@@ -118,7 +118,7 @@ def run(
     path = pytester.makepyfile(runner.header() + textwrap.dedent(source))
     quiet = [word for name in NOT_WANTED for word in ("-p", f"no:{name}")]
     before = _event_loop()
-    record = pytester.inline_run(*quiet, *arguments)
+    record = pytester.inline_run("--no-header", *quiet, *arguments)
     left = _event_loop()
     if left is not None and left is not before and not left.is_running():
         left.close()

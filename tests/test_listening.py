@@ -41,20 +41,28 @@ def bound(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     return calls
 
 
-def take_twins(monkeypatch: pytest.MonkeyPatch, count: int) -> list[socket.socket]:
-    """Let somebody else be quicker to bind ::1, so many times."""
-    taken: list[socket.socket] = []
+@pytest.fixture
+def take_twins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], list[int]]]:
+    """Lets somebody else be quicker to bind ::1, so many times. Returns the ports, in order."""
     inner: Bind = _listening._listening
+    sockets: list[socket.socket] = []
 
-    def slow(host: str, port: int) -> socket.socket:
-        if host == "::1" and len(taken) < count:
-            taken.append(socket.socket(socket.AF_INET6))
-            taken[-1].bind(("::1", port))
-            taken[-1].listen()
-        return inner(host, port)
+    def take(count: int) -> list[int]:
+        taken: list[int] = []
 
-    monkeypatch.setattr(_listening, "_listening", slow)
-    return taken
+        def slow(host: str, port: int) -> socket.socket:
+            if host == "::1" and len(taken) < count:
+                taken.append(port)
+                # Perhaps another process is quicker still, and perhaps for a moment only.
+                sockets.append(inner(host, port))
+            return inner(host, port)
+
+        monkeypatch.setattr(_listening, "_listening", slow)
+        return taken
+
+    yield take
+    for each in sockets:
+        each.close()
 
 
 @pytest.mark.parametrize("host", [None, "localhost"])
@@ -81,43 +89,49 @@ def test_one_address_is_one_socket(host: str) -> None:
 
 
 def test_a_port_whose_twin_is_taken_is_exchanged_for_another(
-    monkeypatch: pytest.MonkeyPatch, bound: list[tuple[str, int]]
+    bound: list[tuple[str, int]], take_twins: Callable[[int], list[int]]
 ) -> None:
     """Nobody else may answer on the same port of localhost."""
-    taken = take_twins(monkeypatch, 3)
+    taken = take_twins(3)
     with listening() as addresses:
         assert addresses == bound[-2:]
-        ports = [port for _, port in bound]
-        assert [host for host, _ in bound] == ["127.0.0.1"] * 4 + ["::1"]
-        assert ports[:3] == [each.getsockname()[1] for each in taken]
-        assert ports[3] == ports[4] not in ports[:3]
-    for each in taken:
-        each.close()
+        tried = [port for host, port in bound if host == "127.0.0.1"]
+        assert tried[:3] == taken
+        assert tried[-1] == addresses[-1][1] not in taken
 
 
-def test_twins_that_are_always_taken_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_twins_that_are_always_taken_are_an_error(take_twins: Callable[[int], list[int]]) -> None:
     """It does not try for ever."""
-    taken = take_twins(monkeypatch, TRIES)
+    taken = take_twins(TRIES)
     with pytest.raises(OSError, match=r"^\[Errno \d+\] cannot listen on ::1 port \d+: ") as caught:
         listen(None, 0)
     assert caught.value.errno == errno.EADDRINUSE
     assert len(taken) == TRIES
-    for each in taken:
-        each.close()
+
+
+def take_a_twin() -> tuple[socket.socket, int]:
+    """A socket that has ::1 of a port of which 127.0.0.1 is free, and the port."""
+    while True:
+        taken = socket.socket(socket.AF_INET6)
+        with closing(socket.socket()) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+            try:
+                taken.bind(("::1", port))
+            except OSError:  # Another process has it.
+                taken.close()
+            else:
+                return taken, port
 
 
 def test_a_chosen_port_whose_twin_is_taken_is_an_error_at_once(
-    monkeypatch: pytest.MonkeyPatch, bound: list[tuple[str, int]]
+    bound: list[tuple[str, int]],
 ) -> None:
     """There is no other port to try."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    [taken] = [socket.socket(socket.AF_INET6)]
-    with taken:
-        taken.bind(("::1", port))
-        with pytest.raises(OSError, match=rf"^\[Errno \d+\] cannot listen on ::1 port {port}: "):
-            listen(None, port)
+    taken, port = take_a_twin()
+    words = rf"^\[Errno \d+\] cannot listen on ::1 port {port}: "
+    with taken, pytest.raises(OSError, match=words):
+        listen(None, port)
     assert bound == [("127.0.0.1", port)]
 
 
