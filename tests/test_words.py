@@ -160,13 +160,16 @@ def listens_in_a_thread(stream):
 
 
 @pytest.mark.parametrize(
-    ("function", "where"),
-    [(listens, "listens()"), (listens_in_a_thread, "listens_in_a_thread()")],
+    ("function", "where", "limit"),
+    [
+        (listens, "listens()", 0.05),
+        (listens_in_a_thread, "listens_in_a_thread()", 0.5),  # Threads may take time to begin.
+    ],
 )
-async def test_where_a_function_is_that_does_not_return(tcpserver, function, where):
+async def test_where_a_function_is_that_does_not_return(tcpserver, function, where, limit):
     """The line at which it waits is the second one of the text."""
     tcpserver.expect_connect()
-    tcpserver.run(function, timeout=0.05)
+    tcpserver.run(function, timeout=limit)
     async with await connect(tcpserver):
         with pytest.raises(ScriptMismatch) as caught:
             await tcpserver.join()

@@ -12,7 +12,7 @@ from test_http import httpx, response, url
 
 from pytest_tcpclient import Connection, TcpServer
 
-pytestmark = [pytest.mark.anyio, pytest.mark.tcpserver(timeout=0.3)]
+pytestmark = [pytest.mark.anyio, pytest.mark.tcpserver(timeout=1)]
 
 patient = pytest.mark.tcpserver(timeout=10)
 
