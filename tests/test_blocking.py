@@ -1056,17 +1056,27 @@ def test_who_connects_when_the_grace_is_over(pytester, backend):
     source = """
 import contextlib
 
+def listeners_of(*servers):
+    return [each for server in servers for each in server._server._reception._sockets]
+
+def until_refused(listeners):
+    while any(each.fileno() != -1 for each in listeners):
+        time.sleep(0.001)
+
 def wrong(server):
+    listeners = listeners_of(server)
     server.expect_connect()
     server.expect_bytes(b"Hello")
     with connect(server) as client:
         client.sendall(b"World")
-        time.sleep(0.5)
+        until_refused(listeners)
 
 def test_two_servers(blocking_tcpserver_factory):
-    for server in blocking_tcpserver_factory(), blocking_tcpserver_factory():
+    servers = blocking_tcpserver_factory(), blocking_tcpserver_factory()
+    listeners = listeners_of(*servers)
+    for server in servers:
         server.expect_connect(timeout=0)
-    time.sleep(0.5)
+    until_refused(listeners)
 
 def test_nothing_is_left():
     assert "connect" not in vars(socket.socket)
