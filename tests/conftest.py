@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 
 import pytest
 import trio  # noqa: F401 - pytester forgets what it imports: trio must not be imported twice
@@ -22,3 +23,10 @@ _UVLOOP = pytest.mark.skipif(
 def anyio_backend(request):
     """Every async test runs on all of them."""
     return request.param
+
+
+@pytest.fixture
+def long_grace(tcpserver_factory, monkeypatch):
+    """After the failure a client can end what it has begun, on a slow machine, too."""
+    supervisor = tcpserver_factory._supervisor
+    monkeypatch.setattr(supervisor, "_rules", replace(supervisor._rules, grace=20))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import AsyncExitStack
-from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
@@ -252,11 +251,9 @@ async def test_a_thousand_connections_at_once(tcpserver_factory, many_descriptor
     await all_are_closed(before)
 
 
-async def test_a_wrong_one_of_a_thousand(tcpserver_factory, many_descriptors, monkeypatch):
+@pytest.mark.usefixtures("long_grace")  # A client sees the reset when it is done with the others.
+async def test_a_wrong_one_of_a_thousand(tcpserver_factory, many_descriptors):
     """The others are reset, and nothing is left of them, either."""
-    supervisor = tcpserver_factory._supervisor
-    # To see that it was reset, a client has to be done with the others, too.
-    monkeypatch.setattr(supervisor, "_rules", replace(supervisor._rules, grace=20))
     before = await descriptors(tcpserver_factory)
     server = await tcpserver_factory()
     answer_on_a_thousand(server, wrong=700)

@@ -331,6 +331,7 @@ async def test_the_client_waits_in_time(tcpserver):
     await asyncio.wait_for(joining, 5)
 
 
+@pytest.mark.usefixtures("long_grace")
 async def test_a_close_with_much_to_send_does_not_hang(tcpserver):
     """On Python 3.12 and later wait_closed() comes back when all has been sent."""
     tcpserver.expect_connect()
