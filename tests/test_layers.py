@@ -56,6 +56,7 @@ LOWER = {
 #: The modules between the two lines: anyio, but no pytest.
 MIDDLE = {
     "_address",
+    "_alarm",
     "_asyncio_streams",
     "_block",
     "_blocked_loop",

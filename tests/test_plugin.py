@@ -692,6 +692,48 @@ def test_pytest_timeout_is_told_where_the_script_stood(pytester, runner):
     )
 
 
+@pytest.mark.parametrize("alarm", ["in_a_callback", "between_steps", "while_it_waits"])
+def test_pytest_timeout_does_not_tear_a_guest_run_of_trio(pytester, alarm):
+    """Its alarm may come at any moment: it is raised when anyio waits for that run."""
+    pytest.importorskip("pytest_timeout")
+    source = f"""
+        import os, signal, threading, trio
+
+        def ring(*args):
+            signal.raise_signal(signal.SIGALRM)
+
+        class Ringing(trio.abc.Instrument):
+            before_io_wait = ring
+
+        def in_a_callback():
+            trio.lowlevel.current_trio_token().run_sync_soon(ring)
+
+        def between_steps():
+            trio.lowlevel.add_instrument(Ringing())
+
+        def while_it_waits():
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGALRM)).start()
+
+        @pytest.mark.timeout(100, method="signal", func_only=True)
+        async def test_it(tcpserver):
+            tcpserver.expect_connect()
+            tcpserver.expect_bytes(b"Hello", timeout=200)
+            async with await connect(tcpserver):
+                {alarm}()
+                await anyio.sleep(200)
+    """
+    pytester.makeini(INI)
+    pytester.makepyfile(RUNNERS["anyio on trio"].header() + textwrap.dedent(source))
+    result = pytester.runpytest_subprocess("-p", "no:randomly", timeout=50)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E * Failed: Timeout (>100.0s) from pytest-timeout.",
+            "E * The server 127.0.0.1:* was at expect_bytes(b'Hello', timeout=200) (*",
+        ]
+    )
+
+
 def test_the_error_is_what_pytest_and_the_test_expect():
     """A failure of pytest's, and an AssertionError, hence no bare BaseException."""
     error = Failed("Timed out\nmore", Failure(TimedOut(b"")))

@@ -10,11 +10,13 @@ import functools
 import inspect
 import re
 import sys
+import threading
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from ._alarm import postpone
 from ._checked import checked_seconds
 from ._options import CHECKS, Options
 from ._runners import (
@@ -400,6 +402,14 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
             del item.stash[SUPERVISOR]
         if WATCH in item.stash:
             del item.stash[WATCH]
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> Generator[None, object, object]:
+    done = yield
+    if settings.method == "signal" and threading.current_thread() is threading.main_thread():
+        postpone(lambda: SUPERVISOR in item.stash or bool(current().open))
+    return done
 
 
 def pytest_enter_pdb(config: pytest.Config) -> None:
