@@ -425,6 +425,47 @@ def test_an_error_of_the_test_itself_is_told_where_the_script_stood(pytester, ru
     assert text.count("), with b'Bon' received.") == 1
 
 
+BESIDE_JOIN = """
+    async def raise_beside_join(tcpserver, error):
+        "In a client that has closed its connection, and ends when join() has seen that."
+        seen = anyio.Event()
+
+        async def client():
+            with anyio.CancelScope(shield=True):
+                await (await connect(tcpserver)).aclose()
+                await seen.wait()
+            raise error
+
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Bonjour")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client)
+            try:
+                await tcpserver.join()
+            finally:
+                seen.set()
+
+    async def test_own_error(tcpserver):
+        await raise_beside_join(tcpserver, KeyError("of the client"))
+
+    async def test_lost_connection(tcpserver):
+        await raise_beside_join(tcpserver, ConnectionResetError("of the client"))
+"""
+
+
+def test_an_error_of_the_client_wins_over_a_join_that_saw_it_close(pytester, runner):
+    """Whichever of them the event loop lets raise first, unless its connection is all it lost."""
+    result = run(pytester, runner, BESIDE_JOIN)
+    closed = (
+        "Failed: Expected to read b'Bonjour' but only read b'' before the connection was closed."
+    )
+    text = result.others["test_own_error"].text
+    assert text.count("KeyError: 'of the client'") == 1
+    assert text.count("The connection ended when the server 127.0.0.1:") == 1
+    assert closed not in text
+    assert result.others["test_lost_connection"].line == closed
+
+
 FIXTURES = """
     @fixture
     async def client(tcpserver):

@@ -4,7 +4,8 @@ Rules:
 
 1. The first failure wins, over later ones and over what the client raised because of it.
 2. An error that the body raised before any failure stands; and so it does where all that
-   is wrong is that the connection ended: a client closes it while the error unwinds.
+   is wrong is that the connection ended: a client closes it while the error unwinds, and a
+   ``join()`` beside it may see that first.
 3. A failure that ``join()`` has raised is *settled*. If the test caught it, it has dealt
    with it; if not, it is the verdict. So it is if a client has waited on, until it was woken
    by a reset, and the test ends with that.
@@ -128,15 +129,16 @@ class Verdict:
             # pytest-trio wraps what a fixture has raised, that of a server of its own as well.
             alone = leaves[0] if len(leaves) == 1 else None
             return alone if isinstance(alone, ScriptMismatch) else raised
+        rest = raised if own is None else _without(own, raised)
+        if failure.only_the_end and rest is not None and not _is_connection_error(rest):
+            add_note(rest, aside(failure))
+            self._settled.add(id(failure))
+            return rest
         error_of_script = _raised_by(failure)
         if own is not None:
             spots = _spots_of_join(own, raised, body)
         elif raised is None:
             spots = where(failure)
-        elif failure.only_the_end and not _is_connection_error(raised):
-            add_note(raised, aside(failure))
-            self._settled.add(id(failure))
-            return raised
         else:
             spots = next(filter(None, map(spots_of_error, (raised, *others))), [])
         if error_of_script is not None and own is None:
@@ -214,6 +216,13 @@ def _leaves(raised: BaseException | None) -> Iterator[BaseException]:
             yield from _leaves(each)
     else:
         yield raised
+
+
+def _without(own: BaseException, raised: BaseException | None) -> BaseException | None:
+    """What else is in the group that was raised, if it is one."""
+    split = getattr(raised, "split", None)
+    rest: BaseException | None = split(lambda each: each is own)[1] if split else None
+    return rest if any(not is_cancellation(leaf) for leaf in _leaves(rest)) else None
 
 
 def _is_connection_error(raised: BaseException) -> bool:
