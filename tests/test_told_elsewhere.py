@@ -10,7 +10,7 @@ import threading
 
 import anyio
 import pytest
-from runs import EVERY_RUNNER, RUNNERS, Result, Run, Runner, run
+from runs import DEFAULTS, EVERY_RUNNER, INI, RUNNERS, Result, Run, Runner, run
 
 from pytest_tcpclient import ScriptError
 
@@ -56,10 +56,11 @@ def program(server):
 """
 
 
-def ended(pytester: pytest.Pytester, runner: Runner, source: str) -> Run:
+def ended(pytester: pytest.Pytester, runner: Runner, source: str, ini: str = INI) -> Run:
     """Run tests with these clients."""
     pytester.makepyfile(clients_that_wait=CLIENT)
-    return run(pytester, runner, "from clients_that_wait import *\n" + textwrap.dedent(source))
+    source = "from clients_that_wait import *\n" + textwrap.dedent(source)
+    return run(pytester, runner, source, ini=ini)
 
 
 def outcomes(others: dict[str, Result]) -> dict[str, tuple[str, str, str]]:
@@ -155,6 +156,120 @@ def test_tasks_of_asyncio_at_which_nobody_looks(pytester):
     )
     text = result.others["test_client_waits"].text
     assert "Then the client raised anyio.BrokenResourceError" in text.replace("E   ", "")
+
+
+def test_a_body_that_waits_as_if_nothing_had_failed(pytester):
+    """It is cancelled: what has ended a task of asyncio is not caught by that."""
+    source = """
+        async def connects_again(server):
+            while True:
+                try:
+                    await async_client(server)
+                except (OSError, anyio.BrokenResourceError, anyio.EndOfStream):
+                    await asyncio.sleep(0.01)
+
+        async def joins_in_a_group(server):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(server.join)
+
+        async def test_queue(tcpserver):
+            script(tcpserver)
+            joined = asyncio.create_task(tcpserver.join())
+            await anyio.to_thread.run_sync(does_not_wait, tcpserver.address)
+            try:
+                await asyncio.Queue().get()  # here
+            finally:
+                await asyncio.sleep(0)
+
+        async def test_connects_again(tcpserver):
+            script(tcpserver)
+            joined = asyncio.create_task(tcpserver.join())
+            await connects_again(tcpserver)
+
+        async def test_gather(tcpserver):
+            script(tcpserver)
+            client = connects_again(tcpserver)
+            await asyncio.gather(client, tcpserver.join(), return_exceptions=True)  # here
+
+        async def test_in_a_group(tcpserver):
+            script(tcpserver)
+            client = connects_again(tcpserver)
+            joined = joins_in_a_group(tcpserver)
+            await asyncio.gather(client, joined, return_exceptions=True)  # here
+    """
+    joins_late = """
+        async def test_joins_late(tcpserver):
+            script(tcpserver)
+
+            reset = asyncio.Event()
+
+            async def client():
+                with pytest.raises(anyio.BrokenResourceError):
+                    await async_client(tcpserver)
+                reset.set()
+                await connects_again(tcpserver)
+
+            async def joins():
+                await reset.wait()
+                await tcpserver.join()
+
+            await asyncio.gather(client(), joins(), return_exceptions=True)
+    """
+    for runner in ("anyio on asyncio", "pytest-asyncio"):
+        result = ended(pytester, RUNNERS[runner], source)
+        assert outcomes(result.others) == dict.fromkeys(
+            ["test_queue", "test_connects_again", "test_gather", "test_in_a_group"],
+            ("call", "failed", WRONG),
+        )
+        for name, each in result.others.items():
+            assert "Then the client waited, and was cancelled after 0.4 s." in each.text
+            assert each.at.endswith("# here") or name == "test_connects_again"
+            assert 0.4 <= each.seconds < 10
+        late = source.partition("    async def test_")[0] + joins_late
+        result = ended(pytester, RUNNERS[runner], late, ini=DEFAULTS)
+        assert outcomes(result.others) == {"test_joins_late": ("call", "failed", WRONG)}
+        text = result.others["test_joins_late"].text
+        assert "Then the client waited, and was cancelled after 1.5 s." in text
+
+
+def test_a_body_that_goes_on_has_seen_what_ended_its_task(pytester):
+    """Perhaps that is what it wanted."""
+    source = """
+        async def test_gather(tcpserver):
+            script(tcpserver)
+            client = async_client(tcpserver)
+            outcomes = await asyncio.gather(client, tcpserver.join(), return_exceptions=True)
+            assert isinstance(outcomes[1], ScriptMismatch)
+            await asyncio.sleep(1)
+
+        async def test_caught_in_a_task(tcpserver):
+            async def fails():
+                with pytest.raises(ScriptMismatch):
+                    await tcpserver.join()
+
+            script(tcpserver)
+            caught = asyncio.create_task(fails())
+            await anyio.to_thread.run_sync(does_not_wait, tcpserver.address)
+            await asyncio.sleep(1)
+
+        async def test_cancelled(tcpserver):
+            async def fails():
+                with pytest.raises(ScriptMismatch):
+                    await tcpserver.join()
+                caught.set()
+                await asyncio.Event().wait()
+
+            script(tcpserver)
+            caught = asyncio.Event()
+            failing = asyncio.create_task(fails())
+            await anyio.to_thread.run_sync(does_not_wait, tcpserver.address)
+            await caught.wait()
+            failing.cancel()
+            await asyncio.sleep(1)
+    """
+    result = ended(pytester, RUNNERS["anyio on asyncio"], source)
+    assert result.passed == ["test_gather", "test_caught_in_a_task", "test_cancelled"]
+    assert result.others == {}
 
 
 @pytest.mark.parametrize("runner", EVERY_RUNNER)

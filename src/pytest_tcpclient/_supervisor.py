@@ -15,7 +15,8 @@ Whatever the body raises then, the test ends with the server's failure. A failur
 ``join()`` raised is *settled*: what the test does with it is its own affair. But where
 ``join()`` was called in a task or a thread of its own, the body may wait for the client,
 which waits for the server: so the connections of that server are reset all the same, when
-the grace is over.
+the grace is over. Where the failure has ended a task of asyncio, and the body still waits where it
+did, another grace later it is cancelled after all.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from ._server import Referee, TcpServer
 from ._steps import Place
 from ._surroundings import current
 from ._traceback import Spot, spot_in, spot_of, spots_of_task
-from ._verdict import Rules, Verdict
+from ._verdict import Rules, Verdict, leaves
 
 #: Seconds for a failing test to come to its ``join()`` by itself.
 UNDISTURBED = 0.01
@@ -74,8 +75,8 @@ class Supervisor:
         self._watches = False
         self._over = False
         self._interrupted = False
-        #: The tasks beside the body in which a failure was raised.
-        self._told: list[tuple[asyncio.Task[Any], Failure]] = []
+        #: The tasks beside the body in which a failure was raised, and where the body was then.
+        self._told: list[tuple[asyncio.Task[Any], Failure, int]] = []
         #: How many of the servers were there before the body was run for the first time; -1 if
         #: that is still to come.
         self._lasting = -1
@@ -153,7 +154,7 @@ class Supervisor:
         """The error for a failure, which is settled by being raised."""
         task = current_asyncio_task()
         if self._task is not None and task is not None and task is not self._task:
-            self._told.append((task, failure))
+            self._told.append((task, failure, self._position))
         return self._verdict.settle(failure)
 
     def mismatch(self, failure: Failure) -> BaseException:
@@ -167,11 +168,23 @@ class Supervisor:
     def _look_at_tasks(self) -> None:
         """A failure that has ended a task at which nobody looks, the test has not seen."""
         while self._told:
-            task, failure = self._told.pop()
+            task, failure, _ = self._told.pop()
             # (asyncio itself would only log it, when the task is freed.)
-            unseen = task.done() and getattr(task, "_log_traceback", False)
-            if unseen and getattr(task.exception(), "failure", None) is failure:
+            if getattr(task, "_log_traceback", False) and _is_ended_by(failure, task):
                 self.reopen(failure)
+
+    def _is_lost_on_body(self, failure: Failure) -> bool:
+        """Whether a failure has ended a task beside the body, which waits on as if it had not."""
+        return any(
+            told is failure and position == self._position and _is_ended_by(failure, task)
+            for task, told, position in self._told
+        )
+
+    @property
+    def _position(self) -> int:
+        """At which instruction the body is, which changes when it goes on."""
+        assert self._frame is not None
+        return self._frame.f_lasti
 
     def take_in(self, guest: TcpServer) -> None:
         """A server of a wider scope takes part in the test."""
@@ -354,19 +367,25 @@ class Supervisor:
         """See to it that the body of the test ends, now that a server has failed."""
         host = server.task_host
         await host.pause(UNDISTURBED)
+        patience = 0.0
+        if not self._is_over(server, failure):
+            # While we wait, another example of Hypothesis may begin, with servers of its own.
+            for each in (*self.servers, *self.guests):
+                await each.reset()
+            await host.pause(self._rules.grace)
+            patience = self._rules.grace
+            if self._over:
+                return
         if self._is_over(server, failure):
             await self._wake_late(server, failure)
-            return
-        # While we wait, another example of Hypothesis may begin, with servers of its own.
-        for each in (*self.servers, *self.guests):
-            await each.reset()
-        await host.pause(self._rules.grace)
-        if self._is_over(server, failure):
-            return
+            if self._over or not self._is_lost_on_body(failure):
+                return
+            patience += 2 * self._rules.grace
+            self.reopen(failure)
         scope, task = self._scope, self._task
         if self._body is not None and scope is not None:
             self._stuck = spots_of_task(self._body)
-            self._verdict.cancelled = self._rules.grace
+            self._verdict.cancelled = patience
             (task or scope).cancel()
             # Refused already, a client that connects again at once might never wait any more,
             # and so would never learn that it is cancelled.
@@ -387,6 +406,8 @@ class Supervisor:
         # In the teardown of a fixture, too.
         if await server.reset() and not self._over:
             self._verdict.woken(failure)
+        if self._told:
+            await server.task_host.pause(self._rules.grace)
 
     def _tell_why(self, failure: Failure) -> None:
         """A sync test goes on, and cannot be ended. Say why it fails, if it ever comes to that.
@@ -453,6 +474,13 @@ _TWO_LOOPS = (
     "claim it. Mark it for one of anyio, asyncio (pytest-asyncio) and trio (pytest-trio); in "
     "the auto mode of pytest-asyncio every async test is marked asyncio."
 )
+
+
+def _is_ended_by(failure: Failure, task: asyncio.Task[Any]) -> bool:
+    """Whether a task has raised this failure, perhaps in a group."""
+    if not task.done() or task.cancelled():
+        return False
+    return any(getattr(each, "failure", None) is failure for each in leaves(task.exception()))
 
 
 def _cancel_count(task: asyncio.Task[Any] | None) -> int:

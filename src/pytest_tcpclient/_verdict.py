@@ -114,20 +114,20 @@ class Verdict:
         """
         if isinstance(raised, self._rules.passing):
             return raised
-        leaves = list(_leaves(raised))
-        if self._given is not None and self._given in leaves:
+        found = list(leaves(raised))
+        if self._given is not None and self._given in found:
             return self._given  # A runner has wrapped it.
-        for leaf in leaves:
+        for leaf in found:
             if isinstance(leaf, self._rules.passing):
                 return leaf
-        own = next((leaf for leaf in leaves if self._is_own(leaf)), None)
-        others = [leaf for leaf in leaves if not self._is_own(leaf) and not is_cancellation(leaf)]
+        own = next((leaf for leaf in found if self._is_own(leaf)), None)
+        others = [leaf for leaf in found if not self._is_own(leaf) and not is_cancellation(leaf)]
         failure = self._first(own)
         if failure is None and raised is not None and _is_connection_error(raised):
             failure = next((each for each in self._failures if id(each) in self._woken), None)
         if failure is None:
             # pytest-trio wraps what a fixture has raised, that of a server of its own as well.
-            alone = leaves[0] if len(leaves) == 1 else None
+            alone = found[0] if len(found) == 1 else None
             return alone if isinstance(alone, ScriptMismatch) else raised
         rest = raised if own is None else _without(own, raised)
         if failure.only_the_end and rest is not None and not _is_connection_error(rest):
@@ -206,14 +206,14 @@ def _spots_of_join(
     return spots_of_error(raised) + spots
 
 
-def _leaves(raised: BaseException | None) -> Iterator[BaseException]:
+def leaves(raised: BaseException | None) -> Iterator[BaseException]:
     """The exceptions themselves, out of the groups around them."""
     if raised is None:
         return
     inner = getattr(raised, "exceptions", None)
     if isinstance(inner, tuple):
         for each in inner:
-            yield from _leaves(each)
+            yield from leaves(each)
     else:
         yield raised
 
@@ -222,7 +222,7 @@ def _without(own: BaseException, raised: BaseException | None) -> BaseException 
     """What else is in the group that was raised, if it is one."""
     split = getattr(raised, "split", None)
     rest: BaseException | None = split(lambda each: each is own)[1] if split else None
-    return rest if any(not is_cancellation(leaf) for leaf in _leaves(rest)) else None
+    return rest if any(not is_cancellation(leaf) for leaf in leaves(rest)) else None
 
 
 def _is_connection_error(raised: BaseException) -> bool:
@@ -231,7 +231,7 @@ def _is_connection_error(raised: BaseException) -> bool:
     kinds = (*_CONNECTION_ERRORS, trio.BrokenResourceError) if trio else _CONNECTION_ERRORS
     error: BaseException | None = raised
     while error is not None:
-        if any(isinstance(leaf, kinds) for leaf in _leaves(error)):
+        if any(isinstance(leaf, kinds) for leaf in leaves(error)):
             return True
         error = error.__cause__ or error.__context__
     return False
