@@ -1160,6 +1160,36 @@ def test_a_teardown(client, blocking_tcpserver):
         assert each.seconds < 3
 
 
+def test_a_client_that_says_goodbye_to_a_reset_connection(pytester, backend):
+    """The teardown of a test that has failed does not fail once more because of that."""
+    source = """
+@pytest.fixture
+def client(blocking_tcpserver):
+    blocking_tcpserver.expect_connect()
+    blocking_tcpserver.expect_bytes(b"Hello")
+    with connect(blocking_tcpserver) as client:
+        yield client
+        client.sendall(b"Bye")
+        client.recv(1)
+        client.recv(1)
+
+def test_woken(client):
+    client.sendall(b"HELLO")
+    client.recv(1)
+
+def test_joined(client, blocking_tcpserver):
+    client.sendall(b"HELLO")
+    blocking_tcpserver.join()
+"""
+    ran = run_sync(pytester, source, backend=backend)
+    mismatch = "Failed: Expected to read b'Hello' but actually read b'HELLO'"
+    assert ran.passed == []
+    assert [(name, each.when, each.line) for name, each in ran.others.items()] == [
+        ("test_woken", "call", mismatch),
+        ("test_joined", "call", mismatch),
+    ]
+
+
 @pytest.mark.parametrize("method", ["signal", "thread"])
 def test_pytest_timeout(pytester, method):
     """Both of its methods show the reason of the server."""

@@ -6,8 +6,10 @@ traceback at the line of the test where it was.
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
-from runs import EVERY_RUNNER, run
+from runs import EVERY_RUNNER, INI, run
 
 pytestmark = pytest.mark.parametrize("runner", EVERY_RUNNER)
 
@@ -588,6 +590,62 @@ def test_fixtures_that_hold_the_client_work(pytester, runner):
     assert result.others["test_setup_waits_for_a_reply"].at.endswith("# here")
     assert result.others["test_wakes_up"].at.endswith("# here")
     assert result.others["test_is_cancelled"].at.endswith("# here")
+
+
+GOODBYES = """
+    @fixture
+    async def client(tcpserver):
+        tcpserver.expect_connect()
+        tcpserver.expect_bytes(b"Hello")
+        async with await connect(tcpserver) as stream:
+            yield stream
+            await stream.send(b"Bye")
+            await stream.receive()
+            await stream.receive()
+
+    async def test_woken(client):
+        await client.send(b"HELLO")
+        await client.receive()
+
+    async def test_joined(client, tcpserver):
+        await client.send(b"HELLO")
+        await tcpserver.join()
+"""
+
+
+def test_a_client_that_says_goodbye_to_a_reset_connection(pytester, runner):
+    """The teardown of a test that has failed does not fail once more because of that."""
+    result = run(pytester, runner, GOODBYES)
+    mismatch = "Failed: Expected to read b'Hello' but actually read b'HELLO'"
+    assert [(name, *each[:3]) for name, each in result.others.items()] == [
+        (name, "call", "failed", mismatch) for name in ("test_woken", "test_joined")
+    ]
+    assert result.passed == []
+
+
+def test_a_teardown_that_fails_by_itself(pytester, runner):
+    """It is reported after a failure, too; and after none, so is a connection that was lost."""
+    source = """
+        @pytest.fixture
+        def errors():
+            found = []
+            yield found
+            for error in found:
+                raise error
+
+        async def test_another_error(tcpserver, errors):
+            errors.append(KeyError("of the teardown"))
+            tcpserver.expect_connect()
+
+        async def test_no_failure(tcpserver, errors):
+            errors.append(ConnectionResetError("of the teardown"))
+    """
+    pytester.makeini(INI)
+    pytester.makepyfile(runner.header() + textwrap.dedent(source))
+    result = pytester.runpytest_subprocess("-p", "no:randomly")
+    result.assert_outcomes(failed=1, passed=1, errors=2)
+    result.stdout.fnmatch_lines(["E * KeyError: 'of the teardown'"])
+    result.stdout.fnmatch_lines(["E * ConnectionResetError: of the teardown"])
 
 
 MANY = """

@@ -443,6 +443,10 @@ class Supervisor:
             self._verdict.explain(verdict, standings)
         return verdict
 
+    def has_caused(self, raised: BaseException) -> bool:
+        """Whether the failure that the test has ended with is why its teardown has raised this."""
+        return self._verdict.has_caused(raised)
+
     def _where(self, failure: Failure) -> list[Spot]:
         """The line of the test at which it was, or which declared what did not come true."""
         if self._stuck is not None:

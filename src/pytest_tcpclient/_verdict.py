@@ -150,6 +150,10 @@ class Verdict:
         self._given = error.with_traceback(traceback_of(spots))
         return self._given
 
+    def has_caused(self, raised: BaseException) -> bool:
+        """Whether what the teardown has raised is only that a client found its connection reset."""
+        return self._given is not None and all(map(_is_connection_error, leaves(raised)))
+
     def give_again(self, why: str) -> BaseException | None:
         """The failure that was the verdict before, if there was one, with a note."""
         if self._given is not None:

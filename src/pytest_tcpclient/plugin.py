@@ -360,9 +360,7 @@ def _pictures(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, st
     from ._failure import Failure
     from ._report import picture
 
-    supervisor, watch = item.stash.get(SUPERVISOR, None), item.stash.get(WATCH, None)
-    supervisors = [supervisor, watch.supervisor if watch is not None else None]
-    servers = [server for each in supervisors if each is not None for server in each.servers]
+    servers = [server for each in _supervisors(item) for server in each.servers]
     failures = [server.failure for server in servers if server.failure is not None]
     failure = getattr(error, "failure", None)
     if isinstance(failure, Failure):
@@ -375,6 +373,13 @@ def _pictures(item: pytest.Item, error: BaseException) -> Iterator[tuple[str, st
         drawn = picture(transcript, failed, **_look(item.config)) if transcript is not None else ""
         if drawn:
             yield f"Conversation with {name}", drawn
+
+
+def _supervisors(item: pytest.Item) -> list[Supervisor]:
+    """Those of the test's async servers and of its blocking ones, where there are some."""
+    supervisor, watch = item.stash.get(SUPERVISOR, None), item.stash.get(WATCH, None)
+    found = [supervisor, watch.supervisor if watch is not None else None]
+    return [each for each in found if each is not None]
 
 
 def _look(config: pytest.Config) -> dict[str, Any]:
@@ -395,7 +400,10 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     try:
         return (yield)
     except BaseException as raised:
-        _raise_verdict(item, raised)
+        # A client that says goodbye to a connection that was reset: the test has failed already.
+        if not any(each.has_caused(raised) for each in _supervisors(item)):
+            _raise_verdict(item, raised)
+        return None
     finally:
         # Another run of the same item (pytest-rerunfailures) has a supervisor of its own.
         if SUPERVISOR in item.stash:
