@@ -245,8 +245,107 @@ def test_a_test_that_two_runners_claim_fails_at_once(pytester, marks, claimants)
     assert result.when == "setup"
     assert result.text == (
         f"`tcpserver`: test_it is claimed by {claimants}, which would run its fixtures in one "
-        "event loop and the test in another: leave it to one of them. (The auto modes of "
-        "pytest-asyncio and pytest-trio claim every async test.)"
+        "event loop and the test in another: leave it to one of them. (In its auto mode a plugin "
+        "claims every async test.)"
+    )
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize(
+    ("marks", "auto", "claimants"),
+    [
+        (["anyio", "asyncio"], [], "pytest-asyncio and anyio"),
+        (["anyio", "trio"], [], "pytest-trio and anyio"),
+        (["trio", "anyio"], [], "pytest-trio and anyio"),
+        (["anyio"], ["asyncio_mode=auto"], "pytest-asyncio and anyio"),
+        (["anyio"], ["trio_mode=true"], "pytest-trio and anyio"),
+    ],
+)
+def test_a_clash_with_a_server_of_a_fixture_of_the_test(pytester, backend, marks, auto, claimants):
+    """It would hang, or fail with whatever the second event loop says."""
+    pytest.importorskip("pytest_asyncio")
+    pytest.importorskip("pytest_trio")
+    source = f"""
+        from pytest_tcpclient import open_tcp_server
+
+        pytestmark = [{", ".join(f"pytest.mark.{mark}" for mark in marks)}]
+
+        @pytest.fixture
+        async def server():
+            async with open_tcp_server() as server:
+                yield server
+
+        async def test_it(server):
+            server.expect_connect()
+            await server.join()
+    """
+    arguments = [word for setting in auto for word in ("-o", setting)]
+    runner = ANYIO._replace(backend=backend)
+    ran = run(pytester, runner, source, "-W", "ignore::pytest.PytestDeprecationWarning", *arguments)
+    result = only(ran)
+    assert result.when == "call"
+    assert result.text == (
+        f"`open_tcp_server()`: test_it is claimed by {claimants}, which would run its fixtures in "
+        "one event loop and the test in another: leave it to one of them. (In its auto mode a "
+        "plugin claims every async test.)"
+    )
+
+
+def test_a_clash_that_has_nothing_to_do_with_a_server(pytester):
+    """It is none of ours: where the test has no server, where it opens it in its body."""
+    pytest.importorskip("pytest_asyncio")
+    source = """
+        from pytest_tcpclient import open_blocking_tcp_server, open_tcp_server
+
+        @pytest.fixture(scope="module")
+        def blocking_server():
+            with open_blocking_tcp_server() as server:
+                yield server
+
+        @pytest.fixture
+        async def number():
+            return 3
+
+        async def test_no_server(number):
+            assert number == 3
+
+        async def test_blocking(blocking_server, number):
+            assert number == 3
+
+        async def test_in_the_body(number):
+            async with open_tcp_server() as server:
+                server.expect_connect()
+                server.expect_disconnect()
+                async with await connect(server):
+                    pass
+                await server.join()
+    """
+    result = run(pytester, ANYIO, source, "-o", "asyncio_mode=auto")
+    assert result.passed == ["test_no_server", "test_blocking", "test_in_the_body"]
+
+
+@pytest.mark.parametrize(
+    ("mark", "plugin"),
+    [("anyio", "anyio"), ("asyncio", "pytest-asyncio"), ("trio", "pytest-trio")],
+)
+def test_a_mark_for_a_plugin_that_is_not_there(pytester, mark, plugin):
+    """The test is marked: that is not what is missing."""
+    pytester.makeini(INI if mark != "asyncio" else "")
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        @pytest.mark.{mark}
+        async def test_it(tcpserver): pass
+        """
+    )
+    result = pytester.runpytest("-p", f"no:{mark}")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            f"`tcpserver`: test_it is marked for {plugin}, which is not installed, or switched "
+            f"off (`-p no:{mark}`)."
+        ]
     )
 
 

@@ -17,7 +17,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import pytest
 
@@ -44,11 +44,18 @@ _HOW_TO_RUN = (
 
 
 class Runner(enum.Enum):
-    """What runs a test."""
+    """What runs a test.
 
-    ANYIO = "anyio"
+    :ivar mark: with which a test is left to it. (Its plugin has the same name.)
+    """
+
     ASYNCIO = "pytest-asyncio"
     TRIO = "pytest-trio"
+    ANYIO = "anyio"
+
+    @property
+    def mark(self) -> str:
+        return self.value.removeprefix("pytest-")
 
 
 def runner_of(item: pytest.Item, fixture: str) -> Runner:
@@ -65,27 +72,53 @@ def runner_of(item: pytest.Item, fixture: str) -> Runner:
         )
     claimants = claimants_of(item)
     if not claimants:
-        pytest.fail(f"`{fixture}`: nothing runs {item.name}: {_HOW_TO_RUN}.", pytrace=False)
+        missing = [runner for runner in Runner if item.get_closest_marker(runner.mark)]
+        why = f"nothing runs {item.name}: {_HOW_TO_RUN}."
+        if missing:
+            why = (
+                f"{item.name} is marked for {missing[0].value}, which is not installed, or "
+                f"switched off (`-p no:{missing[0].mark}`)."
+            )
+        pytest.fail(f"`{fixture}`: {why}", pytrace=False)
     if len(claimants) > 1:
-        names = " and ".join(runner.value for runner in claimants)
-        pytest.fail(
-            f"`{fixture}`: {item.name} is claimed by {names}, which would run its fixtures in one "
-            "event loop and the test in another: leave it to one of them. (The auto modes of "
-            "pytest-asyncio and pytest-trio claim every async test.)",
-            pytrace=False,
-        )
+        fail_for_clash(item, fixture, claimants)
     return claimants[0]
+
+
+def fail_for_clash(item: pytest.Item, what: str, claimants: list[Runner]) -> NoReturn:
+    """Say that several plugins claim a test.
+
+    :param what: how it came by its server.
+    """
+    names = " and ".join(runner.value for runner in claimants)
+    pytest.fail(
+        f"`{what}`: {item.name} is claimed by {names}, which would run its fixtures in one event "
+        "loop and the test in another: leave it to one of them. (In its auto mode a plugin claims "
+        "every async test.)",
+        pytrace=False,
+    )
 
 
 def claimants_of(item: pytest.Item) -> list[Runner]:
     """What runs this async test; more than one if they do not know of each other."""
     plugins = item.config.pluginmanager
-    claims = {
-        Runner.ASYNCIO: item.get_closest_marker("asyncio") and plugins.has_plugin("asyncio"),
-        Runner.TRIO: item.get_closest_marker("trio") and plugins.has_plugin("trio"),
-        Runner.ANYIO: "anyio_backend" in getattr(item, "fixturenames", ()),
-    }
-    return [runner for runner, claim in claims.items() if claim]
+    claimants = [
+        runner
+        for runner in (Runner.ASYNCIO, Runner.TRIO)
+        if item.get_closest_marker(runner.mark) and plugins.has_plugin(runner.mark)
+    ]
+    if "anyio_backend" in getattr(item, "fixturenames", ()):
+        claimants.append(Runner.ANYIO)
+    return claimants
+
+
+def has_async_fixtures(item: pytest.Item) -> bool:
+    """Whether something has to run a fixture of a test before the test itself."""
+    definitions = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
+    functions = [inspect.unwrap(found[-1].func) for found in definitions]
+    return any(
+        inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in functions
+    )
 
 
 def test_function(item: pytest.Item) -> tuple[Any, tuple[object, str]]:

@@ -25,8 +25,10 @@ from ._runners import (
     Runner,
     asyncio_fixtures,
     claimants_of,
+    fail_for_clash,
     get_factory,
     get_server,
+    has_async_fixtures,
     has_dependents,
     hosted_blocking_factory,
     hosted_factory,
@@ -277,10 +279,18 @@ def _supervisor(item: pytest.Item, runner: Runner | None) -> Supervisor:
 def _supervisor_of_others(item: pytest.Item, body: object) -> Supervisor | None:
     """Who watches the servers that no fixture of ours has made, if there are any."""
     runners = claimants_of(item) if inspect.iscoroutinefunction(body) else []
+    if len(runners) > 1 and _is_async_server_open() and has_async_fixtures(item):
+        fail_for_clash(item, "open_tcp_server()", runners)
     # pytest-trio sets up its fixtures only when it runs the test.
     if runners == [Runner.TRIO] or (len(runners) == 1 and current().open):
         return _supervisor_for(item, runners[0])
     return None
+
+
+def _is_async_server_open() -> bool:
+    bridges = current().bridges
+    hosts = [server.task_host for server in current().open]
+    return any(bridges is None or bridges.backend_of(host) is None for host in hosts)
 
 
 def _watch_of_others(item: pytest.Item) -> Watch | None:
