@@ -791,10 +791,21 @@ def test_pytest_timeout_is_told_where_the_script_stood(pytester, runner):
     )
 
 
-@pytest.mark.parametrize("alarm", ["in_a_callback", "between_steps", "while_it_waits"])
-def test_pytest_timeout_does_not_tear_a_guest_run_of_trio(pytester, alarm):
-    """Its alarm may come at any moment: it is raised when anyio waits for that run."""
+@pytest.mark.parametrize(
+    ("name", "alarm"),
+    [
+        ("anyio on asyncio", "in_a_callback_of_asyncio"),
+        ("anyio on asyncio", "while_the_loop_waits"),
+        ("pytest-asyncio", "in_a_callback_of_asyncio"),
+        ("anyio on trio", "in_a_callback_of_trio"),
+        ("anyio on trio", "between_steps_of_trio"),
+        ("anyio on trio", "while_the_loop_waits"),
+    ],
+)
+def test_pytest_timeout_ends_a_test_whenever_its_alarm_comes(pytester, name, alarm):
+    """It would be lost in a callback of asyncio, and would tear the run of trio, and hang."""
     pytest.importorskip("pytest_timeout")
+    pytest.importorskip(RUNNERS[name].needs or "anyio")
     source = f"""
         import os, signal, threading, trio
 
@@ -802,15 +813,20 @@ def test_pytest_timeout_does_not_tear_a_guest_run_of_trio(pytester, alarm):
             signal.raise_signal(signal.SIGALRM)
 
         class Ringing(trio.abc.Instrument):
-            before_io_wait = ring
+            def before_io_wait(self, timeout):
+                trio.lowlevel.remove_instrument(self)
+                ring()
 
-        def in_a_callback():
+        def in_a_callback_of_asyncio():
+            asyncio.get_running_loop().call_soon(ring)
+
+        def in_a_callback_of_trio():
             trio.lowlevel.current_trio_token().run_sync_soon(ring)
 
-        def between_steps():
+        def between_steps_of_trio():
             trio.lowlevel.add_instrument(Ringing())
 
-        def while_it_waits():
+        def while_the_loop_waits():
             threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGALRM)).start()
 
         @pytest.mark.timeout(100, method="signal", func_only=True)
@@ -822,7 +838,7 @@ def test_pytest_timeout_does_not_tear_a_guest_run_of_trio(pytester, alarm):
                 await anyio.sleep(200)
     """
     pytester.makeini(INI)
-    pytester.makepyfile(RUNNERS["anyio on trio"].header() + textwrap.dedent(source))
+    pytester.makepyfile(RUNNERS[name].header() + textwrap.dedent(source))
     result = pytester.runpytest_subprocess("-p", "no:randomly", timeout=50)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(

@@ -1,28 +1,38 @@
-"""Postpones the alarm of pytest-timeout to a moment at which trio can stand it.
+"""Postpones the alarm of pytest-timeout to a moment at which the event loop can stand it.
 
-The handler of that alarm raises in whatever the thread of the tests is at. Under anyio's plugin
-a run of trio is a guest of that thread, which carries it forward by callbacks out of a queue.
-What is raised between the steps of trio's tasks ends the run, or the callback that would go on
-with it is lost; and then anyio waits for its test, or for the teardown of its fixtures, for ever.
-A client that waits does none of this, but the ticker of its server does, some twenty times a
-second: about one alarm in three hundred would hit upon it, and more on a busy machine.
+The handler of that alarm raises in whatever the thread of the tests is at. That is to end the
+test, and it does where the event loop waits. Where it is at work, it may not: what is raised in a
+callback of asyncio is logged, and the test goes on. Under anyio's plugin a run of trio is a guest
+of the thread, which carries it forward by callbacks out of a queue: what is raised between the
+steps of trio's tasks ends the run, or the callback that would go on with it is lost; and then anyio
+waits for its test, or for the teardown of its fixtures, for ever.
+While a client waits no event loop is at work, but for the ticker of its server, some twenty times
+a second: on trio about one alarm in three hundred would hit upon that, and more on a busy machine.
 """
 
 from __future__ import annotations
 
+import queue
+import selectors
 import signal
 import threading
 from collections.abc import Callable
-from types import FrameType
+from types import CodeType, FrameType
 
 #: Seconds until the next attempt.
 AGAIN = 0.01
 
-#: How many of them there are. A test that computes for ever waits for no callback.
+#: How many of them there are. A test that computes for ever does not wait.
 MOST = 20
 
-#: Where a guest run is carried forward.
-_RUNNER = "anyio._backends._trio"
+#: What runs an event loop. (pytest-trio's own dies of an alarm wherever it is, and so it ends.)
+_LOOPS = ("anyio._backends._trio", "asyncio.base_events")
+
+#: How these wait, from the inside out: at any other line a callback or an event may be lost.
+_WAITS = (
+    (selectors.DefaultSelector.select.__code__,),
+    (threading.Condition.wait.__code__, queue.Queue.get.__code__),
+)
 
 Handler = Callable[[int, FrameType | None], object]
 
@@ -41,7 +51,7 @@ class PostponedAlarm:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         __tracebackhide__ = True
-        if self._postponed < MOST and _is_within_a_guest_run(frame) and self._concerns_us():
+        if self._postponed < MOST and _is_loop_at_work(frame) and self._concerns_us():
             self._postponed += 1
             signal.setitimer(signal.ITIMER_REAL, AGAIN)
         else:
@@ -55,12 +65,12 @@ def postpone(concerns_us: Callable[[], bool]) -> None:
         signal.signal(signal.SIGALRM, PostponedAlarm(handler, concerns_us))
 
 
-def _is_within_a_guest_run(frame: FrameType | None) -> bool:
-    """Whether a guest run is carried forward there: it does more than wait for a callback."""
-    if frame is not None and frame.f_code is threading.Condition.wait.__code__:
-        return False
+def _is_loop_at_work(frame: FrameType | None) -> bool:
+    """Whether an event loop does more than wait, in the thread with that innermost frame."""
+    called: list[CodeType] = []
     while frame is not None:
-        if frame.f_globals.get("__name__") == _RUNNER:
-            return True
+        if frame.f_globals.get("__name__") in _LOOPS:
+            return tuple(called) not in _WAITS
+        called.append(frame.f_code)
         frame = frame.f_back
     return False
