@@ -43,6 +43,7 @@ class EventLoop:
             self._token = self.trio.lowlevel.current_trio_token()
             self.time = clock.current_time
             self.mock_clock = hasattr(clock, "jump")
+            self._clock = clock
             self.largest = 64 * 1024  # trio allocates as much for each receive.
             self.soon = self._token.run_sync_soon
 
@@ -90,6 +91,20 @@ class EventLoop:
             # A run that a signal handler has torn has closed what wakes it, and does not know it.
             with suppress(self.trio.RunFinishedError, OSError):
                 self._token.run_sync_soon(callback)
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether its clock goes only when a test moves it. (A ``MockClock`` may have a rate.)"""
+        return self.mock_clock and not getattr(self._clock, "rate", 0)
+
+    def move_clock(self, step: float, over: threading.Event) -> None:
+        """From another thread: move a clock that stands still as a real one goes, until it is over.
+
+        Time in which the loop is blocked does not count, as on a real clock.
+        """
+        with suppress(self.trio.RunFinishedError, OSError):  # See interrupt().
+            while not over.wait(step):
+                self._token.run_sync_soon(self._clock.jump, step, idempotent=True)
 
 
 def is_cancellation(error: BaseException) -> bool:

@@ -10,12 +10,18 @@ Patience: time in which the event loop was blocked does not count. One ticker no
 late it was woken, and the clock of the deadlines stands still for that long. The ticker
 is also the only one that looks at deadlines: a cancel scope for each step costs a fifth
 of a round trip and more.
+
+A clock that a test moves by hand stands still when nobody is left to move it: when the body is
+over, and as long as it waits for the end of its servers. Then a thread moves it, as a real one
+goes. (A task could only wait until all others are blocked, which they may never be.)
 """
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import anyio
@@ -115,6 +121,23 @@ class Host:
         if self._stopped_at is not None:
             self.lost += self.time() - self._stopped_at
             self._stopped_at = None
+
+    @contextmanager
+    def unattended(self) -> Iterator[None]:
+        """There is nobody to move the clock: one that is moved by hand goes by itself."""
+        if not self.loop.stands_still:
+            yield
+            return
+        over = threading.Event()
+        mover = threading.Thread(
+            target=self.loop.move_clock, args=(TICK, over), name="pytest-tcpclient", daemon=True
+        )
+        mover.start()
+        try:
+            yield
+        finally:
+            over.set()
+            mover.join()
 
     async def pause(self, seconds: float) -> None:
         """Let others run for so long. A clock that a test moves by hand is not slept on."""

@@ -879,6 +879,10 @@ class TcpServer(Address, Played, ServerScript[Connection]):
 
     async def finish(self) -> None:
         """Make the checks of the end of a test. What is wrong becomes the failure."""
+        with self.task_host.unattended():
+            await self._check_end()
+
+    async def _check_end(self) -> None:
         if self._options.check_pending:
             self._check_orphans()
             await self._play(self._lasts())
