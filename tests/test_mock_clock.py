@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import threading
 import time
 
@@ -163,6 +164,24 @@ def test_what_is_done_late_passes_the_same_on_each_clock(pytester, clock):
     result = run_tests(pytester, clock + LATE)
     assert result.others == {}
     assert len(result.passed) == LATE.count("async def test_")
+
+
+@EACH_CLOCK
+def test_a_failure_ends_a_body_that_goes_on_on_each_clock(pytester, clock):
+    """It is never seen that all tasks are blocked."""
+    source = """
+        async def test_it(tcpserver, mock_clock):
+            tcpserver.expect_connect()
+            tcpserver.expect_bytes(b"Hello")
+            async with await connect(tcpserver) as client:
+                await client.send(b"HELLO")
+                while True:
+                    await trio.lowlevel.checkpoint()  # here
+    """
+    result = run_tests(pytester, clock + textwrap.dedent(source))
+    failed = result.others["test_it"]
+    assert failed.line == "Failed: Expected to read b'Hello' but actually read b'HELLO'"
+    assert failed.at.endswith("# here")
 
 
 def test_a_clock_stands_still_again_when_a_block_is_over():

@@ -141,12 +141,19 @@ class Host:
 
     async def pause(self, seconds: float) -> None:
         """Let others run for so long. A clock that a test moves by hand is not slept on."""
-        if self.loop.mock_clock:
-            from trio.testing import wait_all_tasks_blocked
-
-            await wait_all_tasks_blocked(seconds / 10)
-        else:
+        if not self.loop.mock_clock:
             await anyio.sleep(seconds)
+            return
+        from trio.testing import wait_all_tasks_blocked
+
+        with anyio.CancelScope() as enough:
+            timer = threading.Timer(seconds, self.loop.interrupt, [enough.cancel])
+            timer.start()
+            try:
+                await wait_all_tasks_blocked(seconds / 10)
+            finally:
+                timer.cancel()
+                timer.join()
 
     async def settle(self, progress: Callable[[], int]) -> None:
         """Let everything that has arrived already be received and judged."""
