@@ -8,7 +8,7 @@ import time
 
 import pytest
 import trio
-from runs import RUNNERS, run
+from runs import DEFAULTS, INI, RUNNERS, run
 from trio.testing import MockClock
 
 from pytest_tcpclient import ScriptMismatch, open_tcp_server
@@ -115,7 +115,7 @@ async def test_the_client_sleeps(tcpserver, nursery, mock_clock):
 async def test_the_client_blocks_the_event_loop(tcpserver, nursery, mock_clock):
     async def play(client):
         async with client:
-            time.sleep(0.6)
+            time.sleep(1.5)  # Longer than the limit.
             await trio.to_thread.run_sync(time.sleep, 0.05)
             await client.send(b"Hello")
 
@@ -130,10 +130,10 @@ EACH_CLOCK = pytest.mark.parametrize(
 )
 
 
-def run_tests(pytester, source):
+def run_tests(pytester, source, ini=INI):
     """Run the tests of a source under pytest-trio."""
     pytest.importorskip("pytest_trio")
-    return run(pytester, RUNNERS["pytest-trio"], FIXTURES + source, "-W", "error")
+    return run(pytester, RUNNERS["pytest-trio"], FIXTURES + source, "-W", "error", ini=ini)
 
 
 @EACH_CLOCK
@@ -161,7 +161,7 @@ def test_what_is_not_done_at_the_end_fails_the_same_on_each_clock(pytester, cloc
 @EACH_CLOCK
 def test_what_is_done_late_passes_the_same_on_each_clock(pytester, clock):
     """The client and the functions of a script sleep on it, too."""
-    result = run_tests(pytester, clock + LATE)
+    result = run_tests(pytester, clock + LATE, ini=DEFAULTS)
     assert result.others == {}
     assert len(result.passed) == LATE.count("async def test_")
 
