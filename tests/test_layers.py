@@ -61,6 +61,7 @@ MIDDLE = {
     "_block",
     "_blocked_loop",
     "_blocking",
+    "_body",
     "_bridge",
     "_certificates",
     "_engine",

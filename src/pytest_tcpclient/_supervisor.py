@@ -5,11 +5,9 @@ What happens when a server has failed, in order:
 1. At once its script is dropped, and it stops reading.
 2. 10 ms later, unless the test has come to a ``join()`` of it or is over, all connections
    of the test's servers are reset, so that a client that waits for a reply wakes up.
-3. When the grace is over, the body of the test is cancelled: on asyncio with one plain
-   ``task.cancel()``, so that its clean-up can await, and with a cancel scope half a second
-   later; on trio with the cancel scope.
+3. When the grace is over, the body of an async test is cancelled, in whatever event loop it is.
 4. What still goes on, in a fixture or in a thread, is refused when it connects again; where the
-   body of a sync test does that, it is told the failure.
+   body of a test does that in a thread other than that of the servers, it is told the failure.
 
 Whatever the body raises then, the test ends with the server's failure. A failure that
 ``join()`` raised is *settled*: what the test does with it is its own affair. But where
@@ -23,13 +21,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from types import CodeType, CoroutineType, FrameType
 from typing import Any
 
 import anyio
 
+from ._body import CLEAN_UP, AsyncBody
 from ._errors import ScriptError
-from ._event_loop import EventLoop, current_asyncio_task, is_cancellation
+from ._event_loop import EventLoop, current_asyncio_task
 from ._failure import Failure
 from ._host import Host
 from ._options import Options
@@ -38,14 +38,11 @@ from ._report import render
 from ._server import Referee, TcpServer
 from ._steps import Place
 from ._surroundings import current
-from ._traceback import Spot, spot_in, spot_of, spots_of_task
+from ._traceback import Spot, spot_in, spot_of
 from ._verdict import Rules, Verdict, leaves
 
 #: Seconds for a failing test to come to its ``join()`` by itself.
 UNDISTURBED = 0.01
-
-#: Seconds for the clean-up of a body that was cancelled politely.
-CLEAN_UP = 0.5
 
 
 class Supervisor:
@@ -65,25 +62,24 @@ class Supervisor:
         self._rules = rules
         self._host: Host | None = None
         self._verdict = Verdict(rules)
-        self._body: CoroutineType[Any, Any, Any] | None = None
+        self._body: AsyncBody | None = None
         self._frame: FrameType | None = None
         self._code: CodeType | None = None
         #: Whose the guests are otherwise.
         self._homes: list[tuple[TcpServer, Referee]] = []
-        self._stuck: list[Spot] | None = None
         #: Whether there is a body, and whether that is over.
         self._watches = False
         self._over = False
-        self._interrupted = False
         #: The tasks beside the body in which a failure was raised, and where the body was then.
         self._told: list[tuple[asyncio.Task[Any], Failure, int]] = []
         #: How many of the servers were there before the body was run for the first time; -1 if
         #: that is still to come.
         self._lasting = -1
-        self._scope: anyio.CancelScope | None = None
-        #: The thread of a sync body.
+        #: The thread of the body, if that is not the one of the event loop.
         self._thread = 0
         self._refusal: Refusal | None = None
+        #: Seconds that the body was given after a failure.
+        self._patience = 0.0
         self._task: asyncio.Task[Any] | None = None
 
     # Servers
@@ -236,25 +232,29 @@ class Supervisor:
         :raises BaseException: what the test ends with.
         """
         __tracebackhide__ = True
-        trouble = await self.begin(body.cr_code)
+        watched = AsyncBody(body)
+        trouble = await self.begin(body.cr_code, watched)
         if trouble is not None:
             body.close()
             raise trouble
         try:
-            await self._watch(body)
+            await self._watch(watched, body.cr_frame)
         finally:
             self.end()
 
-    async def begin(self, code: CodeType | None, thread: int = 0) -> BaseException | None:
+    async def begin(
+        self, code: CodeType | None, body: AsyncBody | None, thread: int = 0
+    ) -> BaseException | None:
         """The body is about to be run.
 
         :param code: of its function, if it is known.
+        :param body: what it is, if it is async.
         :param thread: in which it runs, if that is not the one of the event loop.
         :return: why it cannot be run.
         """
         trouble = await self._prepare()
         if trouble is None:
-            self.enter(code, thread)
+            self.enter(code, body, thread)
         return trouble
 
     def is_first(self) -> bool:
@@ -264,15 +264,16 @@ class Supervisor:
         self._lasting = len(self.servers)
         return True
 
-    def enter(self, code: CodeType | None, thread: int = 0) -> None:
+    def enter(self, code: CodeType | None, body: AsyncBody | None, thread: int = 0) -> None:
         """The body is run now."""
         self._invite()
-        self._thread = thread
-        self._code, self._watches, self._over, self._stuck = code, True, False, None
+        self._body, self._thread = body, thread
+        self._code, self._watches, self._over = code, True, False
         self._told.clear()
 
     def end(self) -> None:
         """The body is over. A guest that has not come through it is of no use to the next one."""
+        self._over = True
         if self._refusal is not None:
             self._refusal.stop()
             self._refusal = None
@@ -286,16 +287,15 @@ class Supervisor:
             elif not self.completed and guest.unfinished:
                 guest.retire(_UNFINISHED)
 
-    async def _watch(self, body: CoroutineType[Any, Any, Any]) -> None:
+    async def _watch(self, body: AsyncBody, frame: FrameType | None) -> None:
         __tracebackhide__ = True
-        self._body, self._frame = body, body.cr_frame
+        self._frame, self._task = frame, current_asyncio_task()
         raised: BaseException | None = None
         if self.failure is not None:
-            self._stuck = spots_of_task(body)
-            body.close()
+            body.skip()
         else:
-            raised = await self._run(body)
-        if self._interrupted:
+            raised = await body.run()
+        if body.interrupted:
             return  # The verdict has been given without it.
         verdict = await self.conclude(raised)
         if verdict is not None:
@@ -307,7 +307,7 @@ class Supervisor:
     async def conclude(self, raised: BaseException | None) -> BaseException | None:
         """What it ends with, now that the body has raised this or come to its end."""
         self._over = True
-        self.completed = raised is None and self._stuck is None
+        self.completed = raised is None and (self._body is None or self._body.stuck is None)
         if self.completed:
             self._look_at_tasks()
         if self.completed and not self.deferred:
@@ -340,28 +340,8 @@ class Supervisor:
         pytest-timeout and Ctrl-C raise in the middle of the event loop. The body never learns
         of that, and anyio's runner tears down in the task in which the body still waits.
         """
-        servers = [*self.servers, *self.guests]
-        if self._scope is not None and servers and not self._over:
-            self._interrupted = True
-            servers[0].task_host.loop.interrupt(self._scope.cancel)
-
-    async def _run(self, body: CoroutineType[Any, Any, Any]) -> BaseException | None:
-        """Run the body in a scope of its own. Return what it raised of itself."""
-        self._task = current_asyncio_task()
-        cancelling = _cancel_count(self._task)
-        raised: BaseException | None = None
-        with anyio.CancelScope() as self._scope:
-            try:
-                await body
-            except BaseException as error:
-                if not is_cancellation(error):
-                    raised = error
-                elif self._stuck is None:
-                    raise  # Somebody else's.
-            finally:
-                self._over = True
-        _uncancel(self._task, cancelling)
-        return raised
+        if self._body is not None and (self.servers or self.guests):
+            self._body.interrupt()
 
     async def _end(self, server: TcpServer, failure: Failure) -> None:
         """See to it that the body of the test ends, now that a server has failed."""
@@ -382,19 +362,16 @@ class Supervisor:
                 return
             patience += 2 * self._rules.grace
             self.reopen(failure)
-        scope, task = self._scope, self._task
-        if self._body is not None and scope is not None:
-            self._stuck = spots_of_task(self._body)
-            self._verdict.cancelled = patience
-            (task or scope).cancel()
+        if self._body is not None:
+            self._patience = patience
+            self._body.end(unless=partial(self._is_over, server, failure))
             # Refused already, a client that connects again at once might never wait any more,
             # and so would never learn that it is cancelled.
-            await host.pause(CLEAN_UP)
-            scope.cancel()
+            await host.pause(CLEAN_UP + UNDISTURBED)
         if not self._is_over(server, failure):  # In a fixture, or a thread.
             # A guest that has nothing to do with it serves the next test, too.
             refused = [*self.servers, *(each for each in self.guests if each.failure is not None)]
-            if self._body is None and self._watches:
+            if self._thread:
                 self._tell_why(failure)
                 self._tell_at_connect(failure, refused)
             for each in refused:
@@ -410,7 +387,7 @@ class Supervisor:
             await server.task_host.pause(self._rules.grace)
 
     def _tell_why(self, failure: Failure) -> None:
-        """A sync test goes on, and cannot be ended. Say why it fails, if it ever comes to that.
+        """The body goes on, and cannot be ended. Say why it fails, if it ever comes to that.
 
         What pytest has captured is shown by pytest-timeout, which ends the whole process.
         """
@@ -418,7 +395,7 @@ class Supervisor:
         sys.stderr.write(f"\nThe test goes on, although its server has failed:\n{text}\n")
 
     def _tell_at_connect(self, failure: Failure, refused: list[TcpServer]) -> None:
-        """End a sync test where its client connects again, unless it has caught the failure."""
+        """End a test where its client connects again, unless it has caught the failure."""
         if self._refusal is not None:
             return  # Another server has failed before.
 
@@ -436,6 +413,8 @@ class Supervisor:
 
     def verdict(self, raised: BaseException | None) -> BaseException | None:
         """What the test ends with, given what its body or a fixture has raised."""
+        if self._body is not None and self._body.cancelled:
+            self._verdict.cancelled = self._patience
         verdict = self._verdict.give(raised, self._frame, self._where)
         if verdict is not None:
             servers = (*self.servers, *self.guests)
@@ -449,8 +428,8 @@ class Supervisor:
 
     def _where(self, failure: Failure) -> list[Spot]:
         """The line of the test at which it was, or which declared what did not come true."""
-        if self._stuck is not None:
-            return self._stuck
+        if self._body is not None and self._body.stuck:
+            return self._body.stuck
         place = failure.step.place if failure.step else Place("", 0)
         if self._frame is not None:
             return [spot_in(self._frame, place.file, place.line)]
@@ -485,16 +464,3 @@ def _is_ended_by(failure: Failure, task: asyncio.Task[Any]) -> bool:
     if not task.done() or task.cancelled():
         return False
     return any(getattr(each, "failure", None) is failure for each in leaves(task.exception()))
-
-
-def _cancel_count(task: asyncio.Task[Any] | None) -> int:
-    """How many cancellations of the task are under way (Python 3.11 and later)."""
-    count = getattr(task, "cancelling", None)
-    return count() if count else 0
-
-
-def _uncancel(task: asyncio.Task[Any] | None, count: int) -> None:
-    """Take back our own cancellation, which the body has answered."""
-    while _cancel_count(task) > count:
-        assert task is not None
-        task.uncancel()  # type: ignore[attr-defined, unused-ignore]

@@ -12,9 +12,9 @@ from typing import Any
 from anyio import to_thread
 
 from ._blocking import BlockingTcpServerFactory
+from ._body import AsyncBody
 from ._bridge import Bridge
 from ._errors import ScriptMismatch
-from ._event_loop import is_cancellation
 from ._factory import TcpServerFactory
 from ._failure import Failure
 from ._supervisor import Supervisor
@@ -64,14 +64,15 @@ class Watch:
         """
         __tracebackhide__ = True
         raised: BaseException | None = None
-        if self._begin(body):
-            try:
-                await body(*args, **kwargs)
-            except BaseException as error:
-                raised = error
-        if raised is not None and is_cancellation(raised):
+        watched = AsyncBody(body(*args, **kwargs))
+        try:
+            if self._begin(body, watched):
+                raised = await watched.run()
+        except BaseException:  # It cannot be run, or somebody else has cancelled it.
             self.bridge.call(self.supervisor.end)
-            raise raised
+            raise
+        finally:
+            watched.close()
         # The client may need the event loop to come to its end.
         verdict = await to_thread.run_sync(self._end, raised)
         if verdict is not None:
@@ -86,16 +87,17 @@ class Watch:
         assert verdict is not None
         return verdict
 
-    def _begin(self, body: Any) -> bool:
+    def _begin(self, function: Any, body: AsyncBody | None = None) -> bool:
         """Return whether the body is to be run: not if a server has failed already."""
         __tracebackhide__ = True
         self._thread = threading.get_ident()
-        self._code = getattr(inspect.unwrap(body), "__code__", None)
+        self._code = getattr(inspect.unwrap(function), "__code__", None)
         if not current().open and self.supervisor.is_first():
             # There is nothing to wait for.
-            self.bridge.post(self.supervisor.enter, self._code, self._thread)
+            self.bridge.post(self.supervisor.enter, self._code, body, self._thread)
         else:
-            trouble = self.bridge.run("", self.supervisor.begin, self._code, self._thread)
+            begin = self.supervisor.begin
+            trouble = self.bridge.run("", begin, self._code, body, self._thread)
             if trouble is not None:
                 raise trouble
         self.bridge.on_raised = self._note
