@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import anyio
+import anyio.to_thread
 import pytest
-from runs import EVERY_RUNNER, run
+from runs import EVERY_RUNNER, INI, RUNNERS, run
 
 from pytest_tcpclient._body import AsyncBody
+from pytest_tcpclient._bridge import Bridges
+from pytest_tcpclient._options import Options
+from pytest_tcpclient._supervisor import Supervisor
+from pytest_tcpclient._verdict import Rules
+from pytest_tcpclient._watch import Watch
 
 BODIES = """
     import threading, time
@@ -164,6 +172,33 @@ def test_a_body_that_waits_is_cancelled(pytester, runner):
         assert each.seconds < 20
 
 
+@pytest.mark.anyio
+async def test_a_body_that_was_torn_out_of_its_loop_is_ended(anyio_backend):
+    """As pytest-timeout and Ctrl-C do: its runner has given up, and its clean-up runs."""
+    bridges = Bridges()
+    watch = Watch(bridges.enter("asyncio"), Supervisor(Rules(), Options()))
+    server = watch.factory()(timeout=60)
+    begun, ended = anyio.Event(), anyio.Event()
+
+    async def body():
+        server.expect_connect()
+        begun.set()
+        try:
+            await anyio.sleep(60)
+        finally:
+            ended.set()
+
+    watch.interrupt()  # There is nothing to end yet.
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch.run_async, body)
+        await begun.wait()
+        watch.interrupt()
+        with anyio.fail_after(30):
+            await ended.wait()
+    await anyio.to_thread.run_sync(watch.bridge.run, "", watch.supervisor.close)
+    bridges.leave("asyncio")
+
+
 def test_a_body_whose_loop_has_ended_is_left_alone(anyio_backend):
     """It was torn out of it, and the server fails afterwards."""
     name, options = anyio_backend
@@ -176,3 +211,28 @@ def test_a_body_whose_loop_has_ended_is_left_alone(anyio_backend):
     bodies[0].end(unless=lambda: False)
     bodies[0].close()
     assert not bodies[0].cancelled
+
+
+@pytest.mark.parametrize("name", ["anyio on asyncio", "anyio on trio"])
+def test_pytest_timeout(pytester, name):
+    """The body that it has torn out of its loop is ended: fixtures are torn down in its task."""
+    runner = RUNNERS[name]
+    pytest.importorskip("pytest_timeout")
+    source = """
+        @fixture
+        async def script(blocking_tcpserver):
+            blocking_tcpserver.expect_connect(timeout=60)
+            yield blocking_tcpserver
+            await anyio.sleep(0.01)
+            print("The fixture was torn down.")
+
+        @pytest.mark.timeout(1, method="signal", func_only=True)
+        async def test_it(script):
+            await anyio.sleep(120)
+    """
+    pytester.makeini(INI)
+    pytester.makepyfile(runner.header() + textwrap.dedent(source))
+    result = pytester.runpytest_subprocess("-p", "no:randomly", timeout=50)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E*Failed: Timeout (>1.0s) from pytest-timeout."])
+    result.stdout.fnmatch_lines(["The fixture was torn down."])

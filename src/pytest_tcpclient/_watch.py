@@ -27,6 +27,7 @@ class Watch:
     def __init__(self, bridge: Bridge, supervisor: Supervisor) -> None:
         self.bridge = bridge
         self.supervisor = supervisor
+        self._body: AsyncBody | None = None
         self._thread = 0
         self._code: CodeType | None = None
         #: What was raised in other threads than that of the test.
@@ -64,7 +65,7 @@ class Watch:
         """
         __tracebackhide__ = True
         raised: BaseException | None = None
-        watched = AsyncBody(body(*args, **kwargs))
+        watched = self._body = AsyncBody(body(*args, **kwargs))
         try:
             if self._begin(body, watched):
                 raised = await watched.run()
@@ -73,6 +74,9 @@ class Watch:
             raise
         finally:
             watched.close()
+        if watched.interrupted:
+            self.bridge.call(self.supervisor.end)
+            return  # The verdict has been given without it.
         # The client may need the event loop to come to its end.
         verdict = await to_thread.run_sync(self._end, raised)
         if verdict is not None:
@@ -80,6 +84,11 @@ class Watch:
                 raise verdict
             finally:
                 del verdict, raised
+
+    def interrupt(self) -> None:
+        """End the body: see :meth:`Supervisor.interrupt`."""
+        if self._body is not None:
+            self._body.interrupt()
 
     def verdict(self, raised: BaseException) -> BaseException:
         """What a phase of the test ends with that has raised this."""

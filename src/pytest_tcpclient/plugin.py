@@ -504,6 +504,7 @@ def _raise_verdict(item: pytest.Item, raised: BaseException) -> NoReturn:
         verdict = supervisor.verdict(raised)
     assert verdict is not None
     if watch is not None:
+        watch.interrupt()
         verdict = watch.verdict(verdict)
     context = verdict.__context__
     try:
