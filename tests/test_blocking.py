@@ -1051,6 +1051,118 @@ def test_nothing_is_left():
         assert "_refusal.py" not in each.text
 
 
+def test_a_client_that_swallows_what_it_is_told(pytester, backend):
+    """It is told so often, and then ended by what is no Exception; the test fails as others do."""
+    source = """
+import asyncio
+
+swallowed = []
+
+def patient(server):
+    while True:
+        try:
+            with connect(server) as client:
+                client.sendall(b"World")
+                client.recv(1)
+        except OSError:
+            time.sleep(0.02)
+        except Exception as error:
+            swallowed.append(error)
+            time.sleep(0.02)
+
+@pytest.fixture
+def script(blocking_tcpserver):
+    blocking_tcpserver.expect_connect()
+    blocking_tcpserver.expect_bytes(b"Hello")
+    return blocking_tcpserver
+
+def test_swallows(script):
+    patient(script)
+
+def test_wraps(script):
+    try:
+        patient(script)
+    finally:
+        raise ValueError("no answer")
+
+@pytest.fixture(scope="module")
+def wide():
+    with open_blocking_tcp_server() as server:
+        yield server
+
+def test_of_a_wider_scope(wide):
+    with wide.script() as script:
+        script.expect_connect()
+        script.expect_bytes(b"Hello")
+        patient(wide)
+
+def test_in_an_event_loop(script):
+    async def client():
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection(*script.address)
+                try:
+                    writer.write(b"World")
+                    await reader.readexactly(1)
+                finally:
+                    writer.close()
+            except Exception:
+                await asyncio.sleep(0.02)
+
+    async def clients():
+        await asyncio.gather(client(), asyncio.sleep(60))
+
+    asyncio.run(clients())
+
+async def in_a_nursery(server):
+    while True:
+        try:
+            with trio.socket.socket() as client:
+                await client.connect(server.address)
+                await client.send(b"World")
+                await client.recv(1)
+        except Exception:
+            await trio.sleep(0.02)
+
+def test_in_a_nursery(script):
+    async def main():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(in_a_nursery, script)
+            nursery.start_soon(trio.sleep, 60)
+
+    trio.run(main)
+
+def test_of_a_script_that_raises(blocking_tcpserver):
+    blocking_tcpserver.expect_connect()
+    blocking_tcpserver.run(lambda stream: 1 / 0)
+    patient(blocking_tcpserver)
+
+def test_what_was_swallowed():
+    assert [isinstance(error, ScriptMismatch) for error in swallowed] == [True] * 8
+    assert "connect" not in vars(socket.socket)
+"""
+    ran = run_sync(pytester, "import trio\n" + source, backend=backend)
+    assert ran.passed == ["test_what_was_swallowed"]
+    assert {each[:2] for each in ran.others.values()} == {("call", "failed")}
+    wrong = "Failed: Expected to read b'Hello' but actually read b'World'"
+    connecting = "client = socket.create_connection(server.address)"
+    assert [(name, each.line, each.at) for name, each in ran.others.items()] == [
+        ("test_swallows", wrong, connecting),
+        ("test_wraps", wrong, 'raise ValueError("no answer")'),
+        ("test_of_a_wider_scope", wrong, connecting),
+        (
+            *("test_in_an_event_loop", wrong),
+            "reader, writer = await asyncio.open_connection(*script.address)",
+        ),
+        ("test_in_a_nursery", wrong, "await client.connect(server.address)"),
+        ("test_of_a_script_that_raises", "ZeroDivisionError: division by zero", connecting),
+    ]
+    for each in ran.others.values():
+        assert each.seconds < 20
+        assert "Ended" not in each.text  # What it was ended by.
+        assert "_refusal.py" not in each.text
+
+
 def test_who_connects_when_the_grace_is_over(pytester, backend):
     """Several servers may have failed, one may be gone, the failure may have been caught."""
     source = """

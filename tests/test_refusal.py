@@ -16,6 +16,10 @@ from pytest_tcpclient._refusal import Refusal
 LAN = "192.0.2.1"
 
 
+class Often(BaseException):
+    """What a client is told that has been told before."""
+
+
 @contextlib.contextmanager
 def listening():
     """A socket to which one can connect."""
@@ -27,7 +31,11 @@ def listening():
 def refused(listener):
     """While it lasts, whoever connects there from this thread is told why not."""
     where = locations([listener.getsockname()])
-    refusal = Refusal(threading.get_ident(), where, lambda: ScriptMismatch("wrong"))
+    refusal = Refusal(
+        threading.get_ident(),
+        where,
+        lambda often: Often("still wrong") if often else ScriptMismatch("wrong"),
+    )
     refusal.start()
     try:
         yield
@@ -37,15 +45,20 @@ def refused(listener):
 
 def test_who_connects_is_told():
     """And his socket is closed: hardly anybody does that after an error that he does not know."""
-    with listening() as listener, refused(listener):
-        with socket.socket() as client:
-            for _ in range(2):
-                with pytest.raises(ScriptMismatch, match=r"^wrong$"):
-                    client.connect(listener.getsockname())
-            assert client.fileno() == -1
-        with pytest.raises(ScriptMismatch):
-            socket.create_connection(("localhost", listener.getsockname()[1]))
+    with listening() as listener, refused(listener), socket.socket() as client:
+        for _ in range(2):
+            with pytest.raises(ScriptMismatch, match=r"^wrong$"):
+                client.connect(listener.getsockname())
+        assert client.fileno() == -1
     assert "connect" not in vars(socket.socket)
+
+
+def test_who_goes_on_is_told_otherwise():
+    """From the third time on, by whatever function it connects."""
+    with listening() as listener, refused(listener):
+        for told in (ScriptMismatch, ScriptMismatch, Often, Often):
+            with pytest.raises(told):
+                socket.create_connection(("localhost", listener.getsockname()[1]))
 
 
 def test_others_connect():
@@ -74,7 +87,7 @@ def test_there_may_be_nothing_to_be_told_any_more():
     """The test has caught the failure, say."""
     with listening() as listener:
         where = locations([listener.getsockname()])
-        refusal = Refusal(threading.get_ident(), where, lambda: None)
+        refusal = Refusal(threading.get_ident(), where, lambda often: None)
         refusal.start()
         with socket.create_connection(listener.getsockname()) as client:
             assert client.getpeername() == listener.getsockname()

@@ -33,6 +33,17 @@ class Failed(ScriptMismatch, PytestFailed):
         return _failed, (str(self), self.failure)
 
 
+class Ended(PytestFailed):
+    """What a client gets that has swallowed a :class:`Failed`: it is no ``Exception``.
+
+    The test ends with a :class:`Failed` all the same.
+    """
+
+    def __init__(self, message: str, failure: object = None) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
 def _failed(message: str, failure: object) -> Failed:
     """For pickle, which would look for the class where it says that it is."""
     return Failed(message, failure)

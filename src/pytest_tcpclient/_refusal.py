@@ -3,7 +3,8 @@
 The body of a sync test cannot be cancelled, and a client that connects again is only refused:
 for as long as its patience lasts, and many wait longer before each attempt. So where it does
 that in the thread of the test it is told the failure itself, which hardly any client takes for a
-fault of the network.
+fault of the network. One that goes on all the same takes every ``Exception`` for one: so what it
+is told then is none.
 """
 
 from __future__ import annotations
@@ -16,21 +17,27 @@ from typing import Any
 from ._hooks import Hooks
 from ._location import Location, leads_to
 
+#: How often a client is told in the usual way. (Twice: asyncio tries both addresses of a server
+#: before it raises anything.)
+OFTEN = 2
+
 
 class Refusal:
     """Refuses the clients in one thread that connect to one of several servers.
 
     :param thread: that of the test.
     :param where: where the servers listen.
-    :param error: makes the error that such a client gets; ``None`` if it gets none any more.
+    :param error: makes the error that such a client gets; ``None`` if it gets none any more. It
+        is given whether the client has been told often enough.
     """
 
     def __init__(
-        self, thread: int, where: set[Location], error: Callable[[], BaseException | None]
+        self, thread: int, where: set[Location], error: Callable[[bool], BaseException | None]
     ) -> None:
         self._thread = thread
         self._where = where
         self._error = error
+        self._told = 0
 
     def start(self) -> None:
         """Refuse from now on."""
@@ -48,8 +55,9 @@ class Refusal:
             and client.type == socket.SOCK_STREAM
             and leads_to(address, self._where)
         ):
-            error = self._error()
+            error = self._error(self._told >= OFTEN)
             if error is not None:
+                self._told += 1
                 client.close()  # Most leave it open after such an error.
                 raise error
 

@@ -243,11 +243,12 @@ def _has_teardown(definition: pytest.FixtureDef[object]) -> bool:
 
 def rules_for(runner: Runner | None, grace: float, factor: float) -> Rules:
     """What the supervisor must know of pytest and of what runs the test."""
-    from ._outcome import Failed
+    from ._outcome import Ended, Failed
     from ._verdict import Rules
 
     return Rules(
         error=Failed,
+        ending=Ended,
         passing=(
             pytest.skip.Exception,
             pytest.xfail.Exception,

@@ -399,8 +399,10 @@ class Supervisor:
         if self._refusal is not None:
             return  # Another server has failed before.
 
-        def error() -> BaseException | None:
-            return self.mismatch(failure) if self._verdict.is_open(failure) else None
+        def error(often: bool) -> BaseException | None:
+            if not self._verdict.is_open(failure):
+                return None
+            return self._verdict.ending(failure) if often else self.mismatch(failure)
 
         where = set().union(*(each.where for each in refused))
         self._refusal = Refusal(self._thread, where, error)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
@@ -39,6 +39,7 @@ class Rules:
     """What there is to know of whoever runs the test.
 
     :ivar error: makes the error for a failure, of its text.
+    :ivar ending: the same for a client that swallows every ``Exception``.
     :ivar passing: exceptions that end a test by the wish of its author: skip, Ctrl-C.
     :ivar hint_in_line: whether the first line of a failure holds the hint, as in 0.7.
     :ivar check_streams: whether the client's asyncio streams are checked, as in 0.7, where no
@@ -48,6 +49,7 @@ class Rules:
     """
 
     error: Callable[[str, Failure], ScriptMismatch] = ScriptMismatch
+    ending: Callable[[str, Failure], BaseException] = ScriptMismatch
     passing: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit, GeneratorExit)
     hint_in_line: bool = False
     check_streams: bool = False
@@ -168,8 +170,9 @@ class Verdict:
             add_note(raised, each)
 
     def _is_own(self, error: BaseException) -> bool:
-        if isinstance(error, ScriptMismatch):
-            return error.failure in self._failures
+        failure = getattr(error, "failure", None)
+        if isinstance(failure, Failure):
+            return failure in self._failures
         return any(error is _raised_by(failure) for failure in self._failures)
 
     def _first(self, own: BaseException | None) -> Failure | None:
@@ -184,7 +187,14 @@ class Verdict:
 
     def mismatch(self, failure: Failure) -> ScriptMismatch:
         """What a client is told of a failure, which is not settled by that."""
-        return self._rules.error(render(failure, hint_in_line=self._rules.hint_in_line), failure)
+        return self._rules.error(self._text(failure), failure)
+
+    def ending(self, failure: Failure) -> BaseException:
+        """What a client is told of it that goes on although it has been told."""
+        return self._rules.ending(self._text(failure), failure)
+
+    def _text(self, failure: Failure, then: Sequence[str] = ()) -> str:
+        return render(failure, hint_in_line=self._rules.hint_in_line, then=then)
 
     def _error(self, failure: Failure, others: Iterable[BaseException] = ()) -> BaseException:
         error = _raised_by(failure)
@@ -195,8 +205,7 @@ class Verdict:
         then = [f"raised {error}" for error in raised]
         if self.cancelled is not None:
             then.append(f"waited, and was cancelled after {self.cancelled:g} s.")
-        text = render(failure, hint_in_line=self._rules.hint_in_line, then=then)
-        return self._rules.error(text, failure)
+        return self._rules.error(self._text(failure, then), failure)
 
 
 def _spots_of_join(
