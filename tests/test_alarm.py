@@ -13,7 +13,10 @@ import pytest
 
 from pytest_tcpclient import _alarm, open_blocking_tcp_server, plugin
 from pytest_tcpclient._alarm import MOST, PostponedAlarm, postpone
+from pytest_tcpclient._options import Options
 from pytest_tcpclient._runners import SUPERVISOR
+from pytest_tcpclient._supervisor import Supervisor
+from pytest_tcpclient._verdict import Rules
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGALRM")
 
@@ -93,7 +96,7 @@ def test_it_is_postponed_for_tests_that_have_a_server():
         alarm(signal.SIGALRM, in_a_loop())
     with open_blocking_tcp_server():
         alarm(signal.SIGALRM, in_a_loop())
-    item.stash[SUPERVISOR] = "of some test"
+    item.stash[SUPERVISOR] = Supervisor(Rules(), Options())
     alarm(signal.SIGALRM, in_a_loop())
 
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from ._alarm import postpone
 from ._checked import checked_seconds
 from ._options import CHECKS, Options
 from ._runners import (
@@ -426,7 +425,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> Generator[None, object, object]:
     done = yield
     if settings.method == "signal" and threading.current_thread() is threading.main_thread():
-        postpone(lambda: SUPERVISOR in item.stash or bool(current().open))
+        from ._alarm import postpone
+
+        postpone(lambda: bool(_supervisors(item) or current().open))
     return done
 
 
