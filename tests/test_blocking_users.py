@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from runs import INI
+from runs import DEFAULTS, INI
 from test_blocking import HEAD, run_sync
 
 needs_hypothesis = pytest.mark.skipif(
@@ -53,7 +53,7 @@ def test_fails(number):
 def test_all_examples():
     assert len(examples) == 100
 """
-    passed, others, _ = run_sync(pytester, source)
+    passed, others, _ = run_sync(pytester, source, ini=DEFAULTS)
     assert passed == ["test_passes", "test_all_examples"]
     assert "Expected to read b'small' but actually read b'large'" in others["test_fails"].text
     assert "number=5" in others["test_fails"].text
