@@ -468,6 +468,29 @@ def test_an_error_of_the_client_wins_over_a_join_that_saw_it_close(pytester, run
     assert result.others["test_lost_connection"].line == closed
 
 
+def test_a_failure_that_a_cancellation_has_replaced(pytester, runner):
+    """It was raised by join(), and is that of the test all the same."""
+    source = """
+        async def test_it(tcpserver):
+            tcpserver.expect_connect()
+            tcpserver.expect_bytes(b"Bonjour")
+            async with await connect(tcpserver) as stream:
+                await stream.send(b"Goodbye")
+                try:
+                    await anyio.sleep(60)  # here
+                finally:
+                    try:
+                        with anyio.CancelScope(shield=True):
+                            await tcpserver.join()
+                    finally:
+                        await anyio.sleep(1)
+    """
+    result = run(pytester, runner, source)
+    failed = result.others["test_it"]
+    assert (failed.when, failed.line) == ("call", MISMATCH)
+    assert failed.at.endswith("# here")
+
+
 FIXTURES = """
     @fixture
     async def client(tcpserver):

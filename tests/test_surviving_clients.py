@@ -322,7 +322,7 @@ WRONG = [
     (breaks_off_and_is_done, retry_twice, "Connection 2 was not expected."),
     (finishes_first, ask, NOT_THANKED),
     (waits_for_the_end, ask, "Timed out waiting for client to finish sending."),
-    (wants_a_reset, report_soon, "Expected the client to reset the connection, but it closed it."),
+    (wants_a_reset, believe, "Expected the client to reset the connection, but it closed it."),
     (wants_a_reset, ask, "Timed out waiting for client to reset the connection."),
     (wants_an_end, ask, STAYS),
     (hesitates, report, NOT_THANKED),

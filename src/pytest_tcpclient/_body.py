@@ -29,12 +29,13 @@ class AsyncBody:
 
     :ivar stuck: where it waited when it was cancelled, or was to begin if it was not to be run.
     :ivar cancelled: whether it was, by :meth:`end`.
+    :ivar ended: whether that has ended it.
     :ivar interrupted: whether what it raises is of no interest any more.
     """
 
     def __init__(self, coroutine: Coroutine[Any, Any, object]) -> None:
         self.stuck: list[Spot] | None = None
-        self.cancelled = self.interrupted = False
+        self.cancelled = self.ended = self.interrupted = False
         self._coroutine = coroutine
         self._loop = EventLoop()
         self._task = current_asyncio_task()
@@ -54,6 +55,8 @@ class AsyncBody:
                     raised = error
                 elif not self.cancelled:
                     raise
+                else:
+                    self.ended = True
             finally:
                 self._over = True
                 if self._last_call is not None:

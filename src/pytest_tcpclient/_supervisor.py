@@ -78,7 +78,8 @@ class Supervisor:
         #: The thread of the body, if that is not the one of the event loop.
         self._thread = 0
         self._refusal: Refusal | None = None
-        #: Seconds that the body was given after a failure.
+        #: For what the body was cancelled, and the seconds that it was given.
+        self._cancelled_for: list[Failure] = []
         self._patience = 0.0
         self._task: asyncio.Task[Any] | None = None
 
@@ -270,6 +271,7 @@ class Supervisor:
         self._body, self._thread = body, thread
         self._code, self._watches, self._over = code, True, False
         self._told.clear()
+        self._cancelled_for.clear()
 
     def end(self) -> None:
         """The body is over. A guest that has not come through it is of no use to the next one."""
@@ -307,6 +309,10 @@ class Supervisor:
     async def conclude(self, raised: BaseException | None) -> BaseException | None:
         """What it ends with, now that the body has raised this or come to its end."""
         self._over = True
+        if self._body is not None and self._body.ended:
+            # A join() may have raised them meanwhile, and the cancellation have taken their place.
+            for failure in self._cancelled_for:
+                self.reopen(failure)
         self.completed = raised is None and (self._body is None or self._body.stuck is None)
         if self.completed:
             self._look_at_tasks()
@@ -363,6 +369,7 @@ class Supervisor:
             patience += 2 * self._rules.grace
             self.reopen(failure)
         if self._body is not None:
+            self._cancelled_for.append(failure)
             self._patience = patience
             self._body.end(unless=partial(self._is_over, server, failure))
             # Refused already, a client that connects again at once might never wait any more,
