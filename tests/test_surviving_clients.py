@@ -33,8 +33,8 @@ FAULTS = (anyio.BrokenResourceError, OSError, CutShortError)  # TimeoutError is 
 async def ask(address, patience=20.0):
     """Ask once. Whatever goes wrong is raised."""
     async with await anyio.connect_tcp(*address) as stream:
+        await stream.send(b"colour?\n")
         with anyio.fail_after(patience):
-            await stream.send(b"colour?\n")
             data = b""
             async for piece in stream:
                 data += piece
