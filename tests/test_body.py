@@ -125,6 +125,15 @@ BODIES = """
                 await anyio.to_thread.run_sync(script.join)
         await anyio.sleep(0.4)
 
+    async def test_catches_it_in_a_function(script):
+        async def fails():
+            with pytest.raises(ScriptMismatch):
+                await anyio.to_thread.run_sync(script.join)
+
+        async with await connect(script) as stream, anyio.create_task_group() as tasks:
+            tasks.start_soon(fails)
+            await goodbye_while_joining(script, stream)
+
     async def test_catches_it_too_late_to_be_cancelled(script):
         until_failed(script)
         time.sleep(0.4)
@@ -133,7 +142,7 @@ BODIES = """
         await anyio.sleep(0.1)
 
     async def test_what_was_done():
-        assert done.count("teardown") == 11
+        assert done.count("teardown") == 12
         assert done.count("clean-up") == 1
 """
 
@@ -147,6 +156,7 @@ def test_a_body_that_waits_is_cancelled(pytester, runner):
     ran = run(pytester, runner, BODIES, "-W", "error")
     assert ran.passed == [
         "test_catches_it",
+        "test_catches_it_in_a_function",
         "test_catches_it_too_late_to_be_cancelled",
         "test_what_was_done",
     ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Coroutine
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 from anyio import to_thread
@@ -30,8 +31,8 @@ class Watch:
         self._body: AsyncBody | None = None
         self._thread = 0
         self._code: CodeType | None = None
-        #: What was raised in other threads than that of the test.
-        self._aside: list[ScriptMismatch] = []
+        #: What was raised in other threads than that of the test, and the frames there.
+        self._aside: list[tuple[ScriptMismatch, set[FrameType]]] = []
 
     def factory(self) -> BlockingTcpServerFactory:
         """What makes servers for the test."""
@@ -115,11 +116,13 @@ class Watch:
     def _note(self, error: ScriptMismatch) -> None:
         """A failure is raised, in some thread."""
         if threading.get_ident() != self._thread:
-            self._aside.append(error)
+            stack = {frame for frame, _ in traceback.walk_stack(sys._getframe())}
+            self._aside.append((error, stack | _frames(error)))
 
     def _end(self, raised: BaseException | None) -> BaseException | None:
         self.bridge.on_raised = None
-        unseen = [each.failure for each in self._aside if self._code not in _codes(each)]
+        # Where it was seen it has been raised again, outside of that thread.
+        unseen = [error.failure for error, there in self._aside if _frames(error) <= there]
         self._aside.clear()
         return self.bridge.run("", self._conclude, raised, unseen if raised is None else [])
 
@@ -134,6 +137,6 @@ class Watch:
             self.supervisor.end()
 
 
-def _codes(error: BaseException) -> set[CodeType]:
-    """Of what the functions are that an exception has passed through."""
-    return {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
+def _frames(error: BaseException) -> set[FrameType]:
+    """Through what an exception has passed."""
+    return {frame for frame, _ in traceback.walk_tb(error.__traceback__)}
