@@ -273,11 +273,12 @@ def test_a_clash_with_a_server_of_a_fixture_of_the_test(pytester, backend, marks
         @pytest.fixture
         async def server():
             async with open_tcp_server() as server:
+                server.expect_connect()
                 yield server
+                await server.join()
 
         async def test_it(server):
-            server.expect_connect()
-            await server.join()
+            pass
     """
     arguments = [word for setting in auto for word in ("-o", setting)]
     runner = ANYIO._replace(backend=backend)
@@ -322,6 +323,46 @@ def test_a_clash_that_has_nothing_to_do_with_a_server(pytester):
     """
     result = run(pytester, ANYIO, source, "-o", "asyncio_mode=auto")
     assert result.passed == ["test_no_server", "test_blocking", "test_in_the_body"]
+
+
+def test_a_clash_beside_a_server_of_other_tests(pytester):
+    """It is none of ours either, however long that server is there."""
+    pytest.importorskip("pytest_asyncio")
+    source = """
+        from pytest_tcpclient import open_blocking_tcp_server, open_tcp_server
+
+        @pytest.fixture(scope="module")
+        def anyio_backend():
+            return "asyncio"
+
+        @pytest.fixture(scope="module")
+        async def server(anyio_backend):
+            async with open_tcp_server() as server:
+                yield server
+
+        @pytest.fixture
+        async def blocking_server():
+            with open_blocking_tcp_server() as server:
+                yield server
+
+        async def test_with_the_server(server):
+            pass
+
+        @pytest.mark.asyncio
+        async def test_without(blocking_server):
+            pass
+
+        @pytest.mark.asyncio
+        async def test_with_it_again(server):
+            pass
+    """
+    quiet = ("-W", "ignore::pytest.PytestDeprecationWarning")
+    passed, others, _ = run(pytester, ANYIO, source, *quiet)
+    assert passed == ["test_with_the_server", "test_without"]
+    assert list(others) == ["test_with_it_again"]
+    assert others["test_with_it_again"].text.startswith(
+        "`open_tcp_server()`: test_with_it_again is claimed by pytest-asyncio and anyio, "
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ and is raised by ``join()``, by a handle, or at the end of the block.
 
 from __future__ import annotations
 
+import sys
 from contextlib import AbstractAsyncContextManager
+from traceback import walk_stack
 from typing import TYPE_CHECKING
 
 from ._block import Block
@@ -56,6 +58,7 @@ class _OpenServer(Block[TcpServer]):
             await self._supervisor.close()
             raise
         server.switch = "open_tcp_server"
+        server.opened_by = {frame.f_code for frame, _ in walk_stack(sys._getframe())}
         return server
 
     async def _conclude(self, raised: BaseException | None) -> BaseException | None:

@@ -16,7 +16,7 @@ import inspect
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import pytest
@@ -112,13 +112,15 @@ def claimants_of(item: pytest.Item) -> list[Runner]:
     return claimants
 
 
-def has_async_fixtures(item: pytest.Item) -> bool:
-    """Whether something has to run a fixture of a test before the test itself."""
+def async_fixtures_of(item: pytest.Item) -> dict[CodeType, str]:
+    """The functions that something has to run before a test, and their scopes."""
     definitions = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
-    functions = [inspect.unwrap(found[-1].func) for found in definitions]
-    return any(
-        inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in functions
-    )
+    functions = {inspect.unwrap(found[-1].func): found[-1].scope for found in definitions}
+    return {
+        function.__code__: scope
+        for function, scope in functions.items()
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    }
 
 
 def test_function(item: pytest.Item) -> tuple[Any, tuple[object, str]]:

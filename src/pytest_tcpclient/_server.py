@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
-from types import CoroutineType
+from types import CodeType, CoroutineType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, overload
 
 import anyio
@@ -337,6 +337,8 @@ class TcpServer(Address, Played, ServerScript[Connection]):
         self.failure: Failure | None = None
         #: What has taken its options, or could have.
         self.switch = MARKER
+        #: The functions in which it was opened, if no fixture of ours did that.
+        self.opened_by: set[CodeType] = set()
         self.stopped = False
         #: Why it takes no steps, if it does not.
         self._retired = ""

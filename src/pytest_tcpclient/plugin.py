@@ -22,12 +22,12 @@ from ._runners import (
     SUPERVISOR,
     WATCH,
     Runner,
+    async_fixtures_of,
     asyncio_fixtures,
     claimants_of,
     fail_for_clash,
     get_factory,
     get_server,
-    has_async_fixtures,
     has_dependents,
     hosted_blocking_factory,
     hosted_factory,
@@ -54,6 +54,8 @@ _MARKER = (
     "check_unexpected, check_extra_connections, check_left_open, check_streams): options of the "
     "test's servers, as keyword arguments (pytest-tcpclient)."
 )
+
+_CLAIMED = "of a test that several plugins claim"
 
 _CHECKS_HELP = {
     "check_pending": "When a test is over, wait for the steps that are not done",
@@ -278,18 +280,23 @@ def _supervisor(item: pytest.Item, runner: Runner | None) -> Supervisor:
 def _supervisor_of_others(item: pytest.Item, body: object) -> Supervisor | None:
     """Who watches the servers that no fixture of ours has made, if there are any."""
     runners = claimants_of(item) if inspect.iscoroutinefunction(body) else []
-    if len(runners) > 1 and _is_async_server_open() and has_async_fixtures(item):
-        fail_for_clash(item, "open_tcp_server()", runners)
+    if len(runners) > 1:
+        _check_clash(item, runners)
     # pytest-trio sets up its fixtures only when it runs the test.
     if runners == [Runner.TRIO] or (len(runners) == 1 and current().open):
         return _supervisor_for(item, runners[0])
     return None
 
 
-def _is_async_server_open() -> bool:
-    bridges = current().bridges
-    hosts = [server.task_host for server in current().open]
-    return any(bridges is None or bridges.backend_of(host) is None for host in hosts)
+def _check_clash(item: pytest.Item, claimants: list[Runner]) -> None:
+    """Fail if an async fixture of the test has opened a server: that is in another event loop."""
+    fixtures = async_fixtures_of(item)
+    servers = [each for each in current().open if each.opened_by & fixtures.keys()]
+    for server in servers:
+        if any(fixtures.get(code) == "function" for code in server.opened_by):
+            server.retire(_CLAIMED)  # Or its end would say what the client has not done.
+    if servers:
+        fail_for_clash(item, "open_tcp_server()", claimants)
 
 
 def _watch_of_others(item: pytest.Item) -> Watch | None:
