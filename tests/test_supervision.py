@@ -660,14 +660,26 @@ def test_a_teardown_that_fails_by_itself(pytester, runner):
             errors.append(KeyError("of the teardown"))
             tcpserver.expect_connect()
 
+        async def test_handling_one(tcpserver, errors):
+            errors.append(AssertionError("at last"))
+            errors[0].__context__ = ConnectionResetError("on the way")
+            tcpserver.expect_connect()
+
+        async def test_wrapped(tcpserver, errors):
+            errors.append(ValueError("of the library"))
+            errors[0].__cause__ = ConnectionResetError("of the teardown")
+            tcpserver.expect_connect()
+
         async def test_no_failure(tcpserver, errors):
             errors.append(ConnectionResetError("of the teardown"))
     """
     pytester.makeini(INI)
     pytester.makepyfile(runner.header() + textwrap.dedent(source))
     result = pytester.runpytest_subprocess("-p", "no:randomly")
-    result.assert_outcomes(failed=1, passed=1, errors=2)
+    result.assert_outcomes(failed=3, passed=1, errors=3)
     result.stdout.fnmatch_lines(["E * KeyError: 'of the teardown'"])
+    result.stdout.fnmatch_lines(["E * AssertionError: at last"])
+    result.stdout.no_fnmatch_line("E * ValueError: of the library")
     result.stdout.fnmatch_lines(["E * ConnectionResetError: of the teardown"])
 
 

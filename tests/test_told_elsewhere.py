@@ -169,8 +169,8 @@ def test_a_body_that_waits_as_if_nothing_had_failed(pytester):
                     await asyncio.sleep(0.01)
 
         async def joins_in_a_group(server):
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(server.join)
+            async with anyio.create_task_group():
+                await server.join()
 
         async def test_queue(tcpserver):
             script(tcpserver)
@@ -252,6 +252,17 @@ def test_a_body_that_goes_on_has_seen_what_ended_its_task(pytester):
             await anyio.to_thread.run_sync(does_not_wait, tcpserver.address)
             await asyncio.sleep(1)
 
+        async def test_caught_in_a_function(tcpserver):
+            async def looks():
+                joined = asyncio.create_task(tcpserver.join())
+                await anyio.to_thread.run_sync(does_not_wait, tcpserver.address)
+                with pytest.raises(ScriptMismatch):
+                    await joined
+                await asyncio.sleep(1)
+
+            script(tcpserver)
+            await looks()
+
         async def catches(server, then):
             with pytest.raises(ScriptMismatch):
                 await server.join()
@@ -272,7 +283,7 @@ def test_a_body_that_goes_on_has_seen_what_ended_its_task(pytester):
     """
     result = ended(pytester, RUNNERS["anyio on asyncio"], source)
     assert result.others == {}
-    assert len(result.passed) == 4
+    assert len(result.passed) == 5
 
 
 @pytest.mark.parametrize("runner", EVERY_RUNNER)

@@ -166,14 +166,13 @@ class Supervisor:
         """A failure that has ended a task at which nobody looks, the test has not seen."""
         while self._told:
             task, failure, _ = self._told.pop()
-            # (asyncio itself would only log it, when the task is freed.)
-            if getattr(task, "_log_traceback", False) and _is_ended_by(failure, task):
+            if _is_lost_in(task, failure):
                 self.reopen(failure)
 
     def _is_lost_on_body(self, failure: Failure) -> bool:
         """Whether a failure has ended a task beside the body, which waits on as if it had not."""
         return any(
-            told is failure and position == self._position and _is_ended_by(failure, task)
+            told is failure and position == self._position and _is_lost_in(task, failure)
             for task, told, position in self._told
         )
 
@@ -468,8 +467,13 @@ _TWO_LOOPS = (
 )
 
 
-def _is_ended_by(failure: Failure, task: asyncio.Task[Any]) -> bool:
-    """Whether a task has raised this failure, perhaps in a group."""
-    if not task.done() or task.cancelled():
+def _is_lost_in(task: asyncio.Task[Any], failure: Failure) -> bool:
+    """Whether a failure has ended a task, perhaps in a group, and nobody has asked for that yet.
+
+    (asyncio itself would only log it, when the task is freed.)
+    """
+    if not getattr(task, "_log_traceback", False):
         return False
-    return any(getattr(each, "failure", None) is failure for each in leaves(task.exception()))
+    # (To call exception() is to ask.)
+    found = leaves(getattr(task, "_exception", None))
+    return any(getattr(each, "failure", None) is failure for each in found)

@@ -154,7 +154,7 @@ class Verdict:
 
     def has_caused(self, raised: BaseException) -> bool:
         """Whether what the teardown has raised is only that a client found its connection reset."""
-        return self._given is not None and all(map(_is_connection_error, leaves(raised)))
+        return self._given is not None and all(map(_is_lost_connection, leaves(raised)))
 
     def give_again(self, why: str) -> BaseException | None:
         """The failure that was the verdict before, if there was one, with a note."""
@@ -238,16 +238,29 @@ def _without(own: BaseException, raised: BaseException | None) -> BaseException 
     return rest if any(not is_cancellation(leaf) for leaf in leaves(rest)) else None
 
 
+def _connection_errors() -> tuple[type[BaseException], ...]:
+    trio = sys.modules.get("trio")
+    return (*_CONNECTION_ERRORS, trio.BrokenResourceError) if trio else _CONNECTION_ERRORS
+
+
 def _is_connection_error(raised: BaseException) -> bool:
     """Whether an exception says that a connection ended, or was raised because of that."""
-    trio = sys.modules.get("trio")
-    kinds = (*_CONNECTION_ERRORS, trio.BrokenResourceError) if trio else _CONNECTION_ERRORS
+    kinds = _connection_errors()
     error: BaseException | None = raised
     while error is not None:
         if any(isinstance(leaf, kinds) for leaf in leaves(error)):
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _is_lost_connection(raised: BaseException) -> bool:
+    """Whether it says nothing else, perhaps in the words of the client's library."""
+    kinds = _connection_errors()
+    error: BaseException | None = raised
+    while error is not None and not isinstance(error, kinds):
+        error = error.__cause__
+    return error is not None
 
 
 def _raised_by(failure: Failure) -> BaseException | None:

@@ -71,12 +71,12 @@ class Watch:
             if self._begin(body, watched):
                 raised = await watched.run()
         except BaseException:  # It cannot be run, or somebody else has cancelled it.
-            self.bridge.call(self.supervisor.end)
+            self._give_up()
             raise
         finally:
             watched.close()
         if watched.interrupted:
-            self.bridge.call(self.supervisor.end)
+            self._give_up()
             return  # The verdict has been given without it.
         # The client may need the event loop to come to its end.
         verdict = await to_thread.run_sync(self._end, raised)
@@ -118,6 +118,11 @@ class Watch:
         if threading.get_ident() != self._thread:
             stack = {frame for frame, _ in traceback.walk_stack(sys._getframe())}
             self._aside.append((error, stack | _frames(error)))
+
+    def _give_up(self) -> None:
+        self.bridge.on_raised = None
+        self._aside.clear()
+        self.bridge.call(self.supervisor.end)
 
     def _end(self, raised: BaseException | None) -> BaseException | None:
         self.bridge.on_raised = None
