@@ -371,7 +371,8 @@ def test_a_clash_beside_a_server_of_other_tests(pytester):
 )
 def test_a_mark_for_a_plugin_that_is_not_there(pytester, mark, plugin):
     """The test is marked: that is not what is missing."""
-    pytester.makeini(INI if mark != "asyncio" else "")
+    # A plugin that is not installed has registered no mark.
+    pytester.makeini(f"{'[pytest]' if mark == 'asyncio' else INI}\nmarkers = {mark}\n")
     pytester.makepyfile(
         f"""
         import pytest

@@ -158,7 +158,10 @@ def test_tasks_of_asyncio_at_which_nobody_looks(pytester):
     assert "Then the client raised anyio.BrokenResourceError" in text.replace("E   ", "")
 
 
-def test_a_body_that_waits_as_if_nothing_had_failed(pytester):
+@pytest.mark.parametrize(
+    "runner", [each for each in EVERY_RUNNER if each.id in ("anyio on asyncio", "pytest-asyncio")]
+)
+def test_a_body_that_waits_as_if_nothing_had_failed(pytester, runner):
     """It is cancelled: what has ended a task of asyncio is not caught by that."""
     source = """
         async def connects_again(server):
@@ -215,21 +218,20 @@ def test_a_body_that_waits_as_if_nothing_had_failed(pytester):
 
             await asyncio.gather(client(), joins(), return_exceptions=True)
     """
-    for runner in ("anyio on asyncio", "pytest-asyncio"):
-        result = ended(pytester, RUNNERS[runner], source)
-        assert outcomes(result.others) == dict.fromkeys(
-            ["test_queue", "test_connects_again", "test_gather", "test_in_a_group"],
-            ("call", "failed", WRONG),
-        )
-        for name, each in result.others.items():
-            assert "Then the client waited, and was cancelled after 0.4 s." in each.text
-            assert each.at.endswith("# here") or name == "test_connects_again"
-            assert 0.4 <= each.seconds < 10
-        late = source.partition("    async def test_")[0] + joins_late
-        result = ended(pytester, RUNNERS[runner], late, ini=DEFAULTS)
-        assert outcomes(result.others) == {"test_joins_late": ("call", "failed", WRONG)}
-        text = result.others["test_joins_late"].text
-        assert "Then the client waited, and was cancelled after 1.5 s." in text
+    result = ended(pytester, runner, source)
+    assert outcomes(result.others) == dict.fromkeys(
+        ["test_queue", "test_connects_again", "test_gather", "test_in_a_group"],
+        ("call", "failed", WRONG),
+    )
+    for name, each in result.others.items():
+        assert "Then the client waited, and was cancelled after 0.4 s." in each.text
+        assert each.at.endswith("# here") or name == "test_connects_again"
+        assert 0.4 <= each.seconds < 10
+    late = source.partition("    async def test_")[0] + joins_late
+    result = ended(pytester, runner, late, ini=DEFAULTS)
+    assert outcomes(result.others) == {"test_joins_late": ("call", "failed", WRONG)}
+    text = result.others["test_joins_late"].text
+    assert "Then the client waited, and was cancelled after 1.5 s." in text
 
 
 def test_a_body_that_goes_on_has_seen_what_ended_its_task(pytester):
