@@ -36,7 +36,10 @@ LIMIT = 1500
 
 #: What takes long, and depends on pytest and its plugins rather than on Python. It is run by
 #: the README's command and with the lowest versions of everything.
-SLOW = ("gallery", "misbehaving_clients", "readme", "surviving_clients", "world")
+SLOW = (
+    *("body", "gallery", "misbehaving_clients", "readme", "surviving_clients", "told_elsewhere"),
+    "world",
+)
 
 #: The line with which pytest ends.
 SUMMARY = re.compile(

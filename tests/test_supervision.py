@@ -675,7 +675,7 @@ def test_a_teardown_that_fails_by_itself(pytester, runner):
     """
     pytester.makeini(INI)
     pytester.makepyfile(runner.header() + textwrap.dedent(source))
-    result = pytester.runpytest_subprocess("-p", "no:randomly")
+    result = pytester.runpytest("-p", "no:randomly", "-p", "no:rerunfailures")
     result.assert_outcomes(failed=3, passed=1, errors=3)
     result.stdout.fnmatch_lines(["E * KeyError: 'of the teardown'"])
     result.stdout.fnmatch_lines(["E * AssertionError: at last"])
