@@ -211,6 +211,7 @@ async def test_a_body_that_was_torn_out_of_its_loop_is_ended(anyio_backend):
         watch.interrupt()
         with anyio.fail_after(30):
             await ended.wait()
+    assert watch.bridge.on_raised is None  # Nothing of it is kept for the next test.
     await anyio.to_thread.run_sync(watch.bridge.run, "", watch.supervisor.close)
     bridges.leave("asyncio")
 
