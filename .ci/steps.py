@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 #: The tests wait more than they compute: two cores carry several runs of them.
-JOBS = 5
+JOBS = 4
 
 #: A step that takes longer than this hangs.
 LIMIT = 1500
@@ -39,12 +39,6 @@ LIMIT = 1500
 SLOW = (
     *("body", "gallery", "misbehaving_clients", "readme", "surviving_clients", "told_elsewhere"),
     "world",
-)
-
-#: What is measured runs in one process each, so it is halved: the modules of one and the other.
-HALVES = (
-    "tests --ignore-glob=tests/test_[n-z]*.py",
-    "tests examples --ignore-glob=tests/test_[a-m]*.py --ignore=tests/protocols",
 )
 
 #: The line with which pytest ends.
@@ -230,15 +224,12 @@ def lint(step: Step, python: Path) -> None:
     step.run(tool / "lint-imports", "--no-cache", "--no-logo")
 
 
-def test_most(step: Step, python: Path, *, measured: list[str]) -> None:
-    """The suite, but for what takes long, with the newest of everything.
-
-    :param measured: which modules, if what they reach is measured; otherwise all of them.
-    """
+def test_most(step: Step, python: Path, *, measured: bool) -> None:
+    """The suite, but for what takes long, with the newest of everything."""
     interpreter = step.venv(python, "-e", f"{ROOT}[test]")
     left_out = [f"--ignore=tests/test_{name}.py" for name in SLOW]
     if measured:
-        step.measured(interpreter, *left_out, *measured)
+        step.measured(interpreter, *left_out)
     else:
         step.run(interpreter, *PYTEST, *SIDE_BY_SIDE, *left_out)
 
@@ -307,18 +298,13 @@ def plan(pythons: dict[str, Path]) -> tuple[list[Step], Step]:
         return Step(name, f"{title} (Python {version})", lambda it: work(it, pythons[version]))
 
     def most(version: str) -> Step:
-        work = functools.partial(test_most, measured=[])
+        work = functools.partial(test_most, measured=version == measured)
         return step(f"tests-{version}", "most of the tests", work, version)
-
-    def measuring(number: int, modules: str) -> Step:
-        work = functools.partial(test_most, measured=modules.split())
-        return step(f"measured-{number}", "a half of most of the tests", work, measured)
 
     bare = step("bare", "the same without any optional plugin", test_bare, oldest)
     others = [version for version in (oldest, *middle) if version not in (newest, measured)]
-    halves = [measuring(number, modules) for number, modules in enumerate(HALVES, 1)]
     steps = [
-        *halves,
+        most(measured),
         step("readme", "the commands of README.rst", test_readme, newest),
         step("lowest", "the tests with the lowest versions", test_lowest, oldest),
         bare,
@@ -327,7 +313,7 @@ def plan(pythons: dict[str, Path]) -> tuple[list[Step], Step]:
         step("protocols", "the scripts for real protocols", protocols, newest),
         step("dist", "wheel and sdist", dist, newest),
     ]
-    suites = [*halves, bare]
+    suites = [steps[0], bare]
     last = step(
         "coverage", "every line and branch", lambda it, python: coverage(it, python, suites), newest
     )
