@@ -196,8 +196,8 @@ BODIES = """
     async def test_own_timeout(tcpserver):
         tcpserver.expect_connect()
         tcpserver.expect_bytes(b"Bonjour", timeout=10)
-        with anyio.fail_after(0.1):
-            async with await connect(tcpserver) as stream:
+        async with await connect(tcpserver) as stream:
+            with anyio.fail_after(0.1):
                 await stream.receive()
 
     async def test_connection_error_of_an_early_close(tcpserver):
