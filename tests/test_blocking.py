@@ -1445,11 +1445,38 @@ async def test_not_run(failed):
     assert {each.when for each in others.values()} == {"call"}
 
 
+def test_the_fixture_is_asked_for_within_the_event_loop(pytester, backend):
+    """By an async fixture or a body: anyio can run no other fixture there."""
+    source = f"""
+pytestmark = pytest.mark.anyio
+
+@pytest.fixture
+def anyio_backend():
+    return "{backend}"
+
+@pytest.fixture
+async def server(request):
+    return request.getfixturevalue("blocking_tcpserver")
+
+async def test_in_a_fixture(server):
+    server.expect_connect()
+    connect(server).close()
+
+async def test_in_the_body(request):
+    server = request.getfixturevalue("blocking_tcpserver")
+    server.expect_connect()
+    connect(server).close()
+    server.join()
+"""
+    passed, others, _ = run_sync(pytester, source)
+    assert others == {}
+    assert passed == ["test_in_a_fixture", "test_in_the_body"]
+
+
 def test_an_async_test_that_is_cancelled(pytester):
     """By what is around it: nothing is waited for."""
     source = """
 import asyncio
-import contextlib
 
 pytestmark = pytest.mark.anyio
 
@@ -1462,8 +1489,15 @@ async def test_it(blocking_tcpserver):
     asyncio.current_task().cancel()
     await asyncio.sleep(20)
 """
-    result = run_sync(pytester, source).others["test_it"]
-    assert "CancelledError" in result.text
+    pytester.makeini(INI)
+    pytester.makepyfile(ANYIO.header() + HEAD + source)
+    result = pytester.runpytest()
+    # anyio's runner does not survive it, as with any async fixture.
+    result.assert_outcomes(failed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        ["E * asyncio.exceptions.CancelledError", "E * was at expect_connect() (*"]
+    )
+    result.stdout.fnmatch_lines(["E * anyio.ClosedResourceError"])
 
 
 def test_a_server_of_a_wider_scope(pytester, backend):

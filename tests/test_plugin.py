@@ -891,6 +891,38 @@ def test_pytest_timeout_ends_a_test_whenever_its_alarm_comes(pytester, name, ala
     )
 
 
+@pytest.mark.parametrize("name", ["anyio on asyncio", "anyio on trio"])
+def test_pytest_timeout_ends_an_async_test_that_has_only_blocking_servers(pytester, name):
+    """On trio anyio's runner would wait for its body before we learn of the alarm."""
+    pytest.importorskip("pytest_timeout")
+    source = """
+        pytestmark = pytest.mark.anyio
+
+        @pytest.mark.timeout(1, method="signal", func_only=True)
+        async def test_it(blocking_tcpserver):
+            blocking_tcpserver.expect_connect()
+            blocking_tcpserver.expect_bytes(b"Hello", timeout=60)
+            async with await connect(blocking_tcpserver):
+                await anyio.sleep(60)
+
+        async def test_next(blocking_tcpserver_factory):
+            server = blocking_tcpserver_factory()
+            server.expect_connect()
+            async with await connect(server):
+                server.join()
+    """
+    pytester.makeini(INI)
+    pytester.makepyfile(RUNNERS[name].header() + textwrap.dedent(source))
+    result = pytester.runpytest_subprocess("-p", "no:randomly", timeout=50)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E * Failed: Timeout (>1.0s) from pytest-timeout.",
+            "E * The server 127.0.0.1:* was at expect_bytes(b'Hello', timeout=60) (*",
+        ]
+    )
+
+
 def test_the_error_is_what_pytest_and_the_test_expect():
     """A failure of pytest's, and an AssertionError, hence no bare BaseException."""
     error = Failed("Timed out\nmore", Failure(TimedOut(b"")))

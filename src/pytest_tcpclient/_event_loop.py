@@ -114,6 +114,17 @@ def is_cancellation(error: BaseException) -> bool:
     return isinstance(error, kinds)
 
 
+def is_in_event_loop() -> bool:
+    """Whether the caller runs in one, in a task or a callback of asyncio or a task of trio."""
+    if asyncio._get_running_loop() is not None:
+        return True
+    try:
+        sys.modules["trio"].lowlevel.current_task()
+    except (KeyError, RuntimeError):  # There is no trio, or no task of it.
+        return False
+    return True
+
+
 def current_asyncio_task() -> asyncio.Task[Any] | None:
     """The task of asyncio in which the caller runs; ``None`` on trio."""
     try:

@@ -196,6 +196,22 @@ def hosted_blocking_factory(request: pytest.FixtureRequest) -> Iterator[Blocking
         watch.bridge.run("", supervisor.close)
 
 
+def keep_runner(request: pytest.FixtureRequest) -> None:
+    """See to it that anyio's runner, if that runs an async test, outlives its body.
+
+    Without an async fixture anyio ends it within the call of the test. If the alarm of
+    pytest-timeout has torn the body out of its event loop, it waits for that body there (on trio
+    for ever) before anybody can see to it.
+    """
+    from ._event_loop import is_in_event_loop
+
+    body, _ = test_function(request.node)
+    runs_it = inspect.iscoroutinefunction(body) and claimants_of(request.node) == [Runner.ANYIO]
+    # Within an event loop (by getfixturevalue()) no other async fixture can be run.
+    if runs_it and not is_in_event_loop():
+        request.getfixturevalue("_tcpclient_anyio_runner")
+
+
 def asyncio_fixtures() -> ModuleType:
     """A plugin with the fixtures that pytest-asyncio runs, one for each scope of a loop."""
     import pytest_asyncio

@@ -32,6 +32,7 @@ from ._runners import (
     hosted_blocking_factory,
     hosted_factory,
     is_of_unittest,
+    keep_runner,
     rules_for,
     runner_of,
     test_function,
@@ -222,10 +223,17 @@ def _tcpclient_blocking_factory(
     request: pytest.FixtureRequest,
 ) -> Iterator[BlockingTcpServerFactory]:
     """One for both of them."""
+    keep_runner(request)
     watch = _watch_for(request.node)
     watch.supervisor.deferred = has_dependents(request, _BLOCKING_FIXTURES)
     with hosted_blocking_factory(request) as factory:
         yield factory
+
+
+@pytest.fixture
+async def _tcpclient_anyio_runner() -> AsyncIterator[None]:
+    """For anyio's plugin, which keeps its runner for it, and runs its end after the body's."""
+    yield  # noqa: PT022 - or nothing would be run at its end
 
 
 @pytest.fixture
