@@ -1717,6 +1717,35 @@ def test_counts_again(blocking_tcpserver):
     assert run_sync(pytester, source).passed == ["test_it", "test_counts_again"]
 
 
+def test_time_counts_while_a_debugger_lets_the_test_go_on(pytester):
+    """From one prompt to the next: a line that waits for the server would wait for ever."""
+    source = """
+import cmd
+import io
+
+class Prompt(cmd.Cmd):
+    use_rawinput = False
+
+    def do_wait(self, line):
+        time.sleep(0.8)
+
+    def do_next(self, line):
+        return True
+
+def test_it(blocking_tcpserver, request):
+    prompt = Prompt(stdin=io.StringIO("wait\\nnext\\n"), stdout=io.StringIO())
+    request.config.hook.pytest_enter_pdb(config=request.config, pdb=prompt)
+    blocking_tcpserver.expect_connect(timeout=0.3)
+    prompt.cmdloop()
+    with connect(blocking_tcpserver):
+        blocking_tcpserver.join()
+        blocking_tcpserver.expect_bytes(b"Hello", timeout=0.3)
+        blocking_tcpserver.join()
+"""
+    result = run_sync(pytester, source).others["test_it"]
+    assert result.line == "Failed: Timed out waiting for b'Hello'"
+
+
 def test_a_debugger_without_a_server(pytester):
     """There are no clocks to stop."""
     source = """

@@ -148,6 +148,61 @@ def test_clocks_stand_at_a_prompt(tests, pytester, runner):
     result.assert_outcomes(passed=1)
 
 
+STEPS = """
+    import pytest
+
+    @pytest.fixture
+    def server(blocking_tcpserver):
+        return blocking_tcpserver
+
+    def test_fails(server):
+        server.expect_connect(timeout=0)
+
+    class TestInAClass:
+        @pytest.mark.parametrize("number", [1])
+        def test_fails(self, server, number):
+            server.expect_connect(timeout=0)
+"""
+
+
+@pytest.mark.parametrize("command", ["continue", "next"])
+def test_every_step_of_a_sync_test_from_its_first_line(pytester, command):
+    """--trace opens in the test, not in what watches it; and its end is waited for."""
+    pytester.makeini(INI)
+    pytester.makepyfile(textwrap.dedent(STEPS))
+    result = pytester.run(
+        *(sys.executable, "-m", "pytest", "--trace", "-p", "no:randomly", "-p", "no:xdist"),
+        # At the end of a test some Pythons stop once, some twice.
+        stdin=f"{command}\n".encode() * 6,
+        timeout=100,
+    )
+    stops = [line for line in result.outlines if line.startswith("-> ")]
+    assert stops[0] == "-> server.expect_connect(timeout=0)"
+    assert command == "next" or stops == stops[:1] * 2
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["E * Failed: Timed out waiting for client to connect."])
+
+
+def test_a_debugger_of_the_users_own_gets_the_test_itself(pytester):
+    """Of ``--trace`` and ``--pdbcls``."""
+    pytester.makeini(INI)
+    pytester.makepyfile(textwrap.dedent(STEPS))
+    pytester.makepyfile(
+        debugger="""
+            import pdb
+
+            class Debugger(pdb.Pdb):
+                def runcall(self, function):
+                    print("called:", function.func.__qualname__)
+                    function()
+        """
+    )
+    pytester.syspathinsert()
+    result = pytester.runpytest("--trace", "--pdbcls=debugger:Debugger", "-p", "no:randomly")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*called: test_fails", "*called: TestInAClass.test_fails"])
+
+
 HYPOTHESIS = """
     from hypothesis import HealthCheck, given, settings, strategies as st
 

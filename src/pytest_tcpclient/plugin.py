@@ -74,6 +74,9 @@ _NUMBER: Any = "float" if pytest.version_tuple >= (8, 4) else None
 _SETTINGS: pytest.StashKey[tuple[Options, float, float]] = pytest.StashKey()
 _SURROUNDINGS: pytest.StashKey[Surroundings] = pytest.StashKey()
 
+#: Who watches a sync test that is run step by step.
+_STEPPED: pytest.StashKey[Watch] = pytest.StashKey()
+
 
 # Options and markers
 
@@ -356,7 +359,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     if supervisor is not None:
         watched = _watched(watched, supervisor)
     if watch is not None:
-        watched = _watched_from_outside(watched, watch)
+        if _is_stepped_through(item, watched):
+            item.stash[_STEPPED] = watch
+        else:
+            watched = _watched_from_outside(watched, watch)
     if watched is body:
         return (yield)
     with pytest.MonkeyPatch.context() as patch:
@@ -367,6 +373,25 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             return (yield)
         except BaseException as raised:
             _raise_verdict(item, raised)
+
+
+def _is_stepped_through(item: pytest.Item, body: object) -> bool:
+    """Whether pytest runs just this for ``--trace``: no example of Hypothesis, no async body."""
+    is_traced = bool(item.config.getoption("trace", False))  # There is none with -p no:debugging.
+    is_all = body is item.obj  # type: ignore[attr-defined]
+    return is_traced and is_all and not inspect.iscoroutinefunction(body)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Around what pytest has made of the body for ``--trace``, which opens in what that calls."""
+    watch = pyfuncitem.stash.get(_STEPPED, None)
+    if watch is None:
+        return (yield)
+    del pyfuncitem.stash[_STEPPED]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pyfuncitem, "obj", _watched_from_outside(pyfuncitem.obj, watch))
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -446,16 +471,34 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> Generator[None
     return done
 
 
-def pytest_enter_pdb(config: pytest.Config) -> None:
-    bridges = config.stash[_SURROUNDINGS].bridges
-    if bridges is not None:
-        bridges.stop_clocks()
+def pytest_enter_pdb(config: pytest.Config, pdb: Any) -> None:
+    # While a prompt is shown, clocks stand; while the test goes on they go: it may wait for them.
+    if not hasattr(pdb, "preloop"):
+        _stop_clocks(config)  # It does not tell when it shows one.
+        return
+    before, after = pdb.preloop, pdb.postloop
+
+    def preloop() -> None:
+        _stop_clocks(config)
+        before()
+
+    def postloop() -> None:
+        after()
+        pytest_leave_pdb(config)
+
+    pdb.preloop, pdb.postloop = preloop, postloop
 
 
 def pytest_leave_pdb(config: pytest.Config) -> None:
     bridges = config.stash[_SURROUNDINGS].bridges
     if bridges is not None:
         bridges.start_clocks()
+
+
+def _stop_clocks(config: pytest.Config) -> None:
+    bridges = config.stash[_SURROUNDINGS].bridges
+    if bridges is not None:
+        bridges.stop_clocks()
 
 
 def _watched(body: Any, supervisor: Supervisor) -> Any:
