@@ -1485,7 +1485,7 @@ def anyio_backend():
     return "asyncio"
 
 async def test_it(blocking_tcpserver):
-    blocking_tcpserver.expect_connect()
+    blocking_tcpserver.expect_connect(timeout=60)
     asyncio.current_task().cancel()
     await asyncio.sleep(20)
 """
@@ -1495,9 +1495,10 @@ async def test_it(blocking_tcpserver):
     # anyio's runner does not survive it, as with any async fixture.
     result.assert_outcomes(failed=1, errors=1)
     result.stdout.fnmatch_lines(
-        ["E * asyncio.exceptions.CancelledError", "E * was at expect_connect() (*"]
+        ["E * asyncio.exceptions.CancelledError", "E * was at expect_connect(timeout=60) (*"]
     )
     result.stdout.fnmatch_lines(["E * anyio.ClosedResourceError"])
+    result.stdout.no_fnmatch_line("*pytest_pyfunc_call(pyfuncitem: pytest.Function)*")
 
 
 def test_a_server_of_a_wider_scope(pytester, backend):
@@ -1735,7 +1736,7 @@ class Prompt(cmd.Cmd):
 def test_it(blocking_tcpserver, request):
     prompt = Prompt(stdin=io.StringIO("wait\\nnext\\n"), stdout=io.StringIO())
     request.config.hook.pytest_enter_pdb(config=request.config, pdb=prompt)
-    blocking_tcpserver.expect_connect(timeout=0.3)
+    blocking_tcpserver.expect_connect(timeout=0.6)
     prompt.cmdloop()
     with connect(blocking_tcpserver):
         blocking_tcpserver.join()

@@ -893,7 +893,7 @@ def test_pytest_timeout_ends_a_test_whenever_its_alarm_comes(pytester, name, ala
 
 @pytest.mark.parametrize("name", ["anyio on asyncio", "anyio on trio"])
 def test_pytest_timeout_ends_an_async_test_that_has_only_blocking_servers(pytester, name):
-    """On trio anyio's runner would wait for its body before we learn of the alarm."""
+    """anyio's runner would wait for its body before we learn of the alarm."""
     pytest.importorskip("pytest_timeout")
     source = """
         pytestmark = pytest.mark.anyio

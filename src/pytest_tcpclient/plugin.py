@@ -385,6 +385,7 @@ def _is_stepped_through(item: pytest.Item, body: object) -> bool:
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Around what pytest has made of the body for ``--trace``, which opens in what that calls."""
+    __tracebackhide__ = True
     watch = pyfuncitem.stash.get(_STEPPED, None)
     if watch is None:
         return (yield)
