@@ -144,7 +144,7 @@ def test_a_body_is_killed_by_a_thread(pytester, runner):
     """pytest-timeout's other method ends the process, and says where the body was."""
     pytest.importorskip("pytest_timeout")
     source = """
-        @pytest.mark.timeout(1, method="thread")
+        @pytest.mark.timeout(2, method="thread", func_only=True)
         async def test_it(tcpserver):
             tcpserver.expect_connect(timeout=60)
             await anyio.sleep(60)
