@@ -42,7 +42,7 @@ SLOW = (
 )
 
 #: The same; but the measured run has need of it.
-SLOW_BUT_MEASURED = ("plugin",)
+SLOW_BUT_MEASURED = ("bodies", "plugin", "supervision")
 
 #: The line with which pytest ends.
 SUMMARY = re.compile(
