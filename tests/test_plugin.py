@@ -828,7 +828,7 @@ def test_pytest_timeout_is_told_where_the_script_stood(pytester, runner):
     result.stdout.fnmatch_lines(
         [
             "E * Failed: Timeout (>1.0s) from pytest-timeout.",
-            "E * The server 127.0.0.1:* was at expect_bytes(b'Hello', timeout=60) (*",
+            "*The server 127.0.0.1:* was at expect_bytes(b'Hello', timeout=60) (*",
         ]
     )
 
@@ -886,7 +886,7 @@ def test_pytest_timeout_ends_a_test_whenever_its_alarm_comes(pytester, name, ala
     result.stdout.fnmatch_lines(
         [
             "E * Failed: Timeout (>100.0s) from pytest-timeout.",
-            "E * The server 127.0.0.1:* was at expect_bytes(b'Hello', timeout=200) (*",
+            "*The server 127.0.0.1:* was at expect_bytes(b'Hello', timeout=200) (*",
         ]
     )
 
@@ -918,7 +918,7 @@ def test_pytest_timeout_ends_an_async_test_that_has_only_blocking_servers(pytest
     result.stdout.fnmatch_lines(
         [
             "E * Failed: Timeout (>1.0s) from pytest-timeout.",
-            "E * The server 127.0.0.1:* was at expect_bytes(b'Hello', timeout=60) (*",
+            "*The server 127.0.0.1:* was at expect_bytes(b'Hello', timeout=60) (*",
         ]
     )
 
