@@ -828,7 +828,7 @@ def test_pytest_timeout_is_told_where_the_script_stood(pytester, runner):
     result.stdout.fnmatch_lines(
         [
             "E * Failed: Timeout (>1.0s) from pytest-timeout.",
-            "*The server 127.0.0.1:* was at expect_bytes(b'Hello', timeout=60) (*",
+            "E * The server 127.0.0.1:* was at expect_bytes(b'Hello', timeout=60) (*",
         ]
     )
 
@@ -842,6 +842,9 @@ def test_pytest_timeout_is_told_where_the_script_stood(pytester, runner):
         ("anyio on trio", "in_a_callback_of_trio"),
         ("anyio on trio", "between_steps_of_trio"),
         ("anyio on trio", "while_the_loop_waits"),
+        ("pytest-trio", "in_a_callback_of_trio"),
+        ("pytest-trio", "in_the_run_of_trio"),
+        ("pytest-trio", "while_the_loop_waits"),
     ],
 )
 def test_pytest_timeout_ends_a_test_whenever_its_alarm_comes(pytester, name, alarm):
@@ -849,7 +852,7 @@ def test_pytest_timeout_ends_a_test_whenever_its_alarm_comes(pytester, name, ala
     pytest.importorskip("pytest_timeout")
     pytest.importorskip(RUNNERS[name].needs or "anyio")
     source = f"""
-        import os, signal, threading, trio
+        import os, signal, sys, threading, trio
 
         def ring(*args):
             signal.raise_signal(signal.SIGALRM)
@@ -867,6 +870,19 @@ def test_pytest_timeout_ends_a_test_whenever_its_alarm_comes(pytester, name, ala
 
         def between_steps_of_trio():
             trio.lowlevel.add_instrument(Ringing())
+
+        def in_the_run_of_trio():
+            frame = sys._getframe()
+            while frame.f_code.co_name != "unrolled_run":
+                frame = frame.f_back
+
+            def trace(*args):
+                sys.settrace(None)
+                frame.f_trace = None
+                ring()
+
+            sys.settrace(lambda *args: None)
+            frame.f_trace = trace
 
         def while_the_loop_waits():
             threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGALRM)).start()
@@ -886,7 +902,7 @@ def test_pytest_timeout_ends_a_test_whenever_its_alarm_comes(pytester, name, ala
     result.stdout.fnmatch_lines(
         [
             "E * Failed: Timeout (>100.0s) from pytest-timeout.",
-            "*The server 127.0.0.1:* was at expect_bytes(b'Hello', timeout=200) (*",
+            "E * The server 127.0.0.1:* was at expect_bytes(b'Hello', timeout=200) (*",
         ]
     )
 
@@ -918,7 +934,7 @@ def test_pytest_timeout_ends_an_async_test_that_has_only_blocking_servers(pytest
     result.stdout.fnmatch_lines(
         [
             "E * Failed: Timeout (>1.0s) from pytest-timeout.",
-            "*The server 127.0.0.1:* was at expect_bytes(b'Hello', timeout=60) (*",
+            "E * The server 127.0.0.1:* was at expect_bytes(b'Hello', timeout=60) (*",
         ]
     )
 
